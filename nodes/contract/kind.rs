@@ -1,0 +1,263 @@
+//! What an author writes for one `type:`, and what the engine sees of it.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::finding::{At, Finding, Findings, Severity, Step};
+use crate::{Clock, Node, PortName, Tally};
+
+/// A future behind a pointer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whether a node brings records in, works on them, or brings them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// No input.
+    Source,
+    /// An input and outputs.
+    Transform,
+    /// An input, and at most a `rejected` output.
+    Sink,
+}
+
+impl Role {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Transform => "transform",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// What the records of an input or output hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// Numbers, booleans and text.
+    Values,
+    /// Raw bytes, to be decoded.
+    Bytes,
+    /// Either: an input that takes both, an output that may be both.
+    Any,
+    /// For an output: whatever the input brought.
+    Same,
+}
+
+/// An output of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Its name, as in `node.name -> other`.
+    pub name: PortName,
+    /// What leaves by it.
+    pub carries: Carries,
+    /// Whether a pipeline that leaves it unwired is wrong.
+    pub required: bool,
+}
+
+impl Port {
+    /// The port that `node -> other` means.
+    pub const DEFAULT: &'static str = "out";
+    /// The port for what can never pass, as it came.
+    pub const REJECTED: &'static str = "rejected";
+}
+
+/// The input and the outputs of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports {
+    /// What the input takes; `None` for a source.
+    pub input: Option<Carries>,
+    /// The outputs, the default one first.
+    pub outputs: Vec<Port>,
+}
+
+impl Ports {
+    /// A source with one output.
+    pub fn source(carries: Carries) -> Self {
+        Self { input: None, outputs: vec![Port { name: Port::DEFAULT.into(), carries, required: true }] }
+    }
+
+    /// A transform with one input and one output.
+    pub fn transform(takes: Carries, gives: Carries) -> Self {
+        Self { input: Some(takes), ..Self::source(gives) }
+    }
+
+    /// A sink.
+    pub fn sink(takes: Carries) -> Self {
+        Self { input: Some(takes), outputs: Vec::new() }
+    }
+
+    /// The same with one more output, which may be left unwired.
+    #[must_use]
+    pub fn with_optional(mut self, name: impl Into<PortName>, carries: Carries) -> Self {
+        self.outputs.push(Port { name: name.into(), carries, required: false });
+        self
+    }
+
+    /// The same with a `rejected` output for what can never pass, as it came in.
+    #[must_use]
+    pub fn with_rejected(self) -> Self {
+        self.with_optional(Port::REJECTED, Carries::Same)
+    }
+}
+
+/// Where a node is built: its name, its places in the file system, and the clock.
+#[derive(Clone)]
+pub struct BuildContext {
+    /// The node's name in the file.
+    pub node: String,
+    /// The pipeline's own folder, for all that it writes.
+    pub data_dir: PathBuf,
+    /// The folder of the pipeline file, for what the file includes.
+    pub base_dir: PathBuf,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The node's own counters.
+    pub tally: Tally,
+}
+
+/// A node could not be built; the message says why and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(pub String);
+
+/// A device that `simulate` serves in the place of the real one.
+pub trait Device: Send {
+    /// The address that it serves, for messages.
+    fn address(&self) -> String;
+    /// Takes the address; an error here means that it cannot be had.
+    fn bind(&mut self) -> BoxFuture<'_, io::Result<()>>;
+    /// Serves until the future is dropped.
+    fn serve(&mut self) -> BoxFuture<'_, io::Result<()>>;
+}
+
+/// What an author writes for one `type:`.
+///
+/// Keep to this shape: module doc, `Config` with a doc comment on each field (it is the manual), this trait, then the node.
+pub trait NodeSpec: Send + Sync + 'static {
+    /// `type:` in the file: lower-case letters, digits and `_`.
+    const TYPE: &'static str;
+    /// Whether it is a source, a transform or a sink.
+    const ROLE: Role;
+    /// The options of a typical node in YAML, without `type`. A test builds it.
+    const EXAMPLE: &'static str;
+    /// The options. `#[serde(deny_unknown_fields)]`; the struct's doc comment begins with one line on what the node does.
+    type Config: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static;
+
+    /// The input and outputs that these options give the node.
+    fn ports(config: &Self::Config) -> Ports;
+
+    /// Reports every problem that the schema cannot see. Pure.
+    fn check(config: &Self::Config, findings: &mut Findings) {
+        let _ = (config, findings);
+    }
+
+    /// Makes the node. No network, no spawn, no file written: that is for `connect`.
+    ///
+    /// Called again after a panic, so that the node starts with a clean state.
+    fn build(config: Self::Config, context: &BuildContext) -> Result<Node, BuildError>;
+
+    /// The devices that sources with these options would talk to.
+    fn simulate(configs: &[Self::Config]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let _ = configs;
+        Ok(Vec::new())
+    }
+}
+
+/// What the engine sees of a `type:`. Every [`NodeSpec`] is one.
+pub trait NodeKind: Send + Sync {
+    /// See [`NodeSpec::TYPE`].
+    fn type_name(&self) -> &'static str;
+    /// See [`NodeSpec::ROLE`].
+    fn role(&self) -> Role;
+    /// See [`NodeSpec::EXAMPLE`].
+    fn example(&self) -> &'static str;
+    /// The JSON Schema of the options.
+    fn schema(&self) -> serde_json::Value;
+    /// Reads the options. They have passed the schema, so what is found here is beyond it.
+    fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>>;
+    /// See [`NodeSpec::simulate`]; the options of all nodes of this type.
+    fn simulate(&self, options: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError>;
+}
+
+/// A node whose options were read.
+pub trait Prepared: Send + Sync {
+    /// See [`NodeSpec::ports`].
+    fn ports(&self) -> Ports;
+    /// See [`NodeSpec::check`].
+    fn check(&self, findings: &mut Findings);
+    /// See [`NodeSpec::build`].
+    fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
+}
+
+impl<S: NodeSpec> NodeKind for S {
+    fn type_name(&self) -> &'static str {
+        S::TYPE
+    }
+
+    fn role(&self) -> Role {
+        S::ROLE
+    }
+
+    fn example(&self) -> &'static str {
+        S::EXAMPLE
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schemars::schema_for!(S::Config).to_value()
+    }
+
+    fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>> {
+        let config = read::<S>(options)?;
+        Ok(Box::new(Ready::<S> { config }))
+    }
+
+    fn simulate(&self, options: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let read = |options: &serde_json::Value| read::<S>(options.clone()).map_err(|found| BuildError(found.message));
+        S::simulate(&options.iter().map(read).collect::<Result<Vec<_>, _>>()?)
+    }
+}
+
+fn read<S: NodeSpec>(options: serde_json::Value) -> Result<S::Config, Box<Finding>> {
+    serde_path_to_error::deserialize(options).map_err(|error| {
+        Box::new(Finding {
+            severity: Severity::Error,
+            at: At(error.path().iter().filter_map(step).collect()),
+            message: error.inner().to_string(),
+            help: None,
+            related: None,
+        })
+    })
+}
+
+fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
+    match segment {
+        serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+        serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+        serde_path_to_error::Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+        serde_path_to_error::Segment::Unknown => None,
+    }
+}
+
+struct Ready<S: NodeSpec> {
+    config: S::Config,
+}
+
+impl<S: NodeSpec> Prepared for Ready<S> {
+    fn ports(&self) -> Ports {
+        S::ports(&self.config)
+    }
+
+    fn check(&self, findings: &mut Findings) {
+        S::check(&self.config, findings);
+    }
+
+    fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {
+        S::build(self.config.clone(), context)
+    }
+}

@@ -1,0 +1,53 @@
+//! The words and the promises of fieldflow: what a record is, what an acknowledgement means, and what a node is.
+//!
+//! This crate knows no protocol, no channel and no runtime. Nodes are written against it; the runtime drives them through it.
+//!
+//! | to learn about | read |
+//! |---|---|
+//! | what flows | [`Record`], [`Batch`], [`Tag`], [`Value`], [`Quality`], [`Timestamp`] |
+//! | what is promised | [`Ack`], [`Outcome`], [`Delivery`] |
+//! | how to write a node | [`NodeSpec`], then one of [`Source`], [`Transform`], [`Sink`] |
+//! | what the runtime does with an error | [`NodeError`] |
+//! | what stands in the options of a node | [`Span`], [`ByteSize`], [`TagSelector`] |
+//!
+//! # Invariants
+//!
+//! - A batch is never empty.
+//! - An [`Ack`] resolves exactly once, with the worst outcome of everything derived from its batch. One that is dropped
+//!   without a word has failed.
+//! - A failed read is a record with Bad quality, never silence.
+//! - `build` touches no network, spawns nothing and writes no file. `connect` does.
+
+mod ack;
+mod batch;
+mod error;
+mod finding;
+mod json;
+mod kind;
+mod node;
+mod outputs;
+mod quality;
+mod record;
+mod selector;
+mod tag;
+mod tally;
+mod time;
+mod units;
+mod value;
+
+pub use ack::{Ack, Delivery, Outcome};
+pub use batch::Batch;
+pub use error::{Cause, NodeError};
+pub use finding::{At, Finding, Findings, Severity, Step};
+pub use json::{RecordError, from_json_line, write_json_line};
+pub use kind::{BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role};
+pub use node::{DynSink, DynSource, Gather, Node, Sink, Source, Transform};
+pub use outputs::{Emission, Outputs, PortName};
+pub use quality::{Level, Quality};
+pub use record::Record;
+pub use selector::TagSelector;
+pub use tag::{Tag, TagMap, TagTableFull};
+pub use tally::Tally;
+pub use time::{Clock, SystemClock, Timestamp};
+pub use units::{ByteSize, Span, UnitError, check_format};
+pub use value::Value;

@@ -1,0 +1,72 @@
+//! Which tags a rule is for.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+use wildmatch::WildMatch;
+
+use crate::Tag;
+
+/// Tags by name: one pattern or a list of them; `*` stands for any text, `?` for one character.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TagSelector {
+    patterns: Vec<WildMatch>,
+}
+
+impl TagSelector {
+    /// Whether one of the patterns fits the tag's name.
+    pub fn selects(&self, tag: Tag) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(tag.name()))
+    }
+}
+
+impl<'de> Deserialize<'de> for TagSelector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum OneOrMany {
+            One(String),
+            Many(Vec<String>),
+        }
+        let patterns = match OneOrMany::deserialize(deserializer)? {
+            OneOrMany::One(pattern) => vec![pattern],
+            OneOrMany::Many(patterns) => patterns,
+        };
+        Ok(Self { patterns: patterns.iter().map(|pattern| WildMatch::new(pattern)).collect() })
+    }
+}
+
+impl JsonSchema for TagSelector {
+    fn schema_name() -> Cow<'static, str> {
+        "TagSelector".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+            ],
+            "examples": ["press.*"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pattern_or_a_list_of_them() {
+        let tag = Tag::new("press.temperature").unwrap();
+        for (yaml, fits) in
+            [("\"press.*\"", true), ("[\"x\", \"press.temp?rature\"]", true), ("\"press\"", false), ("[]", false)]
+        {
+            let selector: TagSelector = serde_json::from_str(yaml).unwrap();
+            assert_eq!(selector.selects(tag), fits, "{yaml}");
+        }
+    }
+}

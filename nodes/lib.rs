@@ -1,0 +1,11 @@
+//! The built-in nodes: one folder a protocol, source, sink, config, codec and `cases/` together.
+//!
+//! To add a node, write its file or folder, then add two lines here: its `mod` and its place in [`BUILTIN`].
+//! `UPDATE=1 cargo test` writes its schema and its line in the README.
+//!
+//! Nothing in here sees an edge, a metric, a signal or the YAML: see `fieldflow_contract` for what a node is.
+
+use fieldflow_contract::NodeKind;
+
+/// Every built-in node, sorted by type. Tests walk this list.
+pub const BUILTIN: &[&dyn NodeKind] = &[];
