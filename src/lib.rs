@@ -1,1 +1,3 @@
-//! x
+//! fieldflow: a dataflow pipeline for the plant floor.
+
+pub mod diagnostics;

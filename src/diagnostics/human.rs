@@ -1,0 +1,129 @@
+//! The report for a person at a terminal, in the manner of a compiler.
+
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use fieldflow_contract::Severity;
+
+use crate::diagnostics::excerpt::{Excerpt, printable};
+use crate::diagnostics::{Diagnostic, Place, Report};
+
+/// Longest message that is shown, in characters: a node may quote a whole option in its own.
+const LONGEST: usize = 600;
+
+impl Report {
+    /// Every finding with the place underlined, sorted by place, and a closing line with the counts.
+    pub fn render_human(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        // The excerpt has cut long lines already; cutting again would shift the marks.
+        let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(10_000);
+        let mut text = String::new();
+        for found in self.diagnostics() {
+            text.push_str(&renderer.render(&[group(&found)]));
+            text.push_str("\n\n");
+        }
+        if !text.is_empty() {
+            text.push_str(&self.summary());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn group(found: &Diagnostic) -> Group<'static> {
+    let level = match found.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = level.primary_title(safe(&found.message)).id(found.code.id).elements(Vec::<Element<'_>>::new());
+    let same_file = |other: &Place| found.place.as_ref().is_some_and(|place| place.file.path() == other.file.path());
+    if let Some(place) = &found.place {
+        let (excerpt, shown) = snippet(found, place, same_file);
+        let path = safe(place.file.path());
+        if excerpt.cut_in_front {
+            // The renderer would count the column in the excerpt.
+            let (line, column) = place.start();
+            group = group.element(Origin::path(path).line(line).char_column(column)).element(shown);
+        } else {
+            group = group.element(shown.path(path));
+        }
+    }
+    for (place, what) in found.related.iter().filter(|(place, _)| !same_file(place)) {
+        let (line, column) = place.start();
+        group = group.element(Level::NOTE.message(safe(&format!("{what}: {}:{line}:{column}", place.file.path()))));
+    }
+    if let Some(help) = &found.help {
+        group = group.element(Level::HELP.message(safe(help)));
+    }
+    group
+}
+
+fn snippet(
+    found: &Diagnostic,
+    place: &Place,
+    same_file: impl Fn(&Place) -> bool,
+) -> (Excerpt, Snippet<'static, Annotation<'static>>) {
+    let related: Vec<&(Place, String)> = found.related.iter().filter(|(other, _)| same_file(other)).collect();
+    let spans: Vec<Range<usize>> =
+        std::iter::once(&place.span).chain(related.iter().map(|(other, _)| &other.span)).cloned().collect();
+    let excerpt = Excerpt::of(&place.file, &spans);
+    let labels = std::iter::once(&found.label).chain(related.iter().map(|(_, what)| what));
+    let marks = excerpt.spans.iter().cloned().zip(labels).enumerate().map(|(n, (span, label))| {
+        let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+        kind.span(span).label((!label.is_empty()).then(|| safe(label)))
+    });
+    let shown = Snippet::source(excerpt.text.clone()).line_start(excerpt.first_line).annotations(marks);
+    (excerpt, shown)
+}
+
+/// The text, cut to a length that can be read and without anything that would control the terminal.
+fn safe(text: &str) -> String {
+    let mut safe: String = text.chars().take(LONGEST).map(|c| if c == '\n' { c } else { printable(c) }).collect();
+    if LONGEST < text.chars().count() {
+        safe.push('…');
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::diagnostics::{SourceText, codes};
+
+    #[test]
+    fn a_finding_is_shown_with_its_place_underlined_and_its_fix() {
+        let file = Arc::new(SourceText::new("boiler.yaml", "name: x\nnodes:\n  plc:\n    evry: 5s\n"));
+        let mut report = Report::new();
+        let found = Diagnostic::new(&codes::UNKNOWN_KEY, "`evry` is not an option").at(Place::new(&file, 26..30));
+        report.push(
+            found.label("unknown").help("did you mean `every`?").related(Place::new(&file, 17..20), "in this node"),
+        );
+        let expected = "\
+error[E0201]: `evry` is not an option
+ --> boiler.yaml:4:5
+  |
+3 |   plc:
+  |   --- in this node
+4 |     evry: 5s
+  |     ^^^^ unknown
+  |
+  = help: did you mean `every`?
+
+1 error
+";
+        assert_eq!(report.render_human(false), expected);
+        assert!(report.render_human(true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn no_message_can_control_the_terminal_or_flood_it() {
+        let mut report = Report::new();
+        report.push(Diagnostic::new(&codes::UNREADABLE, format!("\u{1b}]0;title\u{7}{}", "x".repeat(1_000_000))));
+        let shown = report.render_human(false);
+        assert!(!shown.contains(['\u{1b}', '\u{7}']));
+        assert!(shown.len() < 1_000);
+    }
+}

@@ -1,0 +1,179 @@
+//! What was found, collected.
+
+use fieldflow_contract::Severity;
+
+use crate::diagnostics::{Code, Place, Secrets};
+
+/// One thing that is wrong, with where and what to do about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// The kind of mistake.
+    pub code: &'static Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in a sentence without a full stop.
+    pub message: String,
+    /// Where; `None` where it is in no file.
+    pub place: Option<Place>,
+    /// A few words to stand beside the underlined text; may be empty.
+    pub label: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Other places that have to do with it, and what they are.
+    pub related: Vec<(Place, String)>,
+}
+
+impl Diagnostic {
+    /// Something wrong; how bad it is follows from the code's first letter.
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        let severity = if code.id.starts_with('W') { Severity::Warning } else { Severity::Error };
+        let (message, label) = (message.into(), String::new());
+        Self { code, severity, message, place: None, label, help: None, related: Vec::new() }
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Puts a few words beside the underlined text.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Says what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, where there is something to say.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<impl Into<String>>) -> Self {
+        self.help = help.map(Into::into);
+        self
+    }
+
+    /// Points at another place that has to do with it.
+    #[must_use]
+    pub fn related(mut self, place: Place, what: impl Into<String>) -> Self {
+        self.related.push((place, what.into()));
+        self
+    }
+}
+
+/// All that was found in one pass.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    found: Vec<Diagnostic>,
+    secrets: Secrets,
+}
+
+impl Report {
+    /// An empty report.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what was found. The same mistake at the same place (as an alias brings it) is kept once.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.found.contains(&diagnostic) {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// Hides a value in everything that the report says, also in what it holds already.
+    pub fn hide(&mut self, secret: &str) {
+        self.secrets.add(secret);
+    }
+
+    /// The values that the report hides.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Whether there is anything because of which the pipeline cannot run.
+    pub fn has_errors(&self) -> bool {
+        self.errors() != 0
+    }
+
+    /// How many errors.
+    pub fn errors(&self) -> usize {
+        self.found.iter().filter(|found| found.severity == Severity::Error).count()
+    }
+
+    /// How many warnings.
+    pub fn warnings(&self) -> usize {
+        self.found.len() - self.errors()
+    }
+
+    /// What was found, sorted by place, with every secret hidden.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut found: Vec<Diagnostic> = self.found.iter().map(|one| self.without_secrets(one)).collect();
+        let key = |one: &Diagnostic| one.place.as_ref().map(|place| (place.file.path().to_owned(), place.span.start));
+        found.sort_by_cached_key(|one| (key(one), one.code.id));
+        found
+    }
+
+    /// The closing line: `2 errors, 1 warning`; empty where nothing was found.
+    pub fn summary(&self) -> String {
+        let count = |number: usize, word: &str| match number {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            _ => Some(format!("{number} {word}s")),
+        };
+        let counts = [count(self.errors(), "error"), count(self.warnings(), "warning")];
+        counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn without_secrets(&self, found: &Diagnostic) -> Diagnostic {
+        let hide = |text: &String| self.secrets.hide(text).into_owned();
+        Diagnostic {
+            message: hide(&found.message),
+            label: hide(&found.label),
+            help: found.help.as_ref().map(hide),
+            related: found.related.iter().map(|(place, what)| (place.clone(), hide(what))).collect(),
+            ..found.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::diagnostics::{SourceText, codes};
+
+    #[test]
+    fn a_report_is_sorted_by_place_and_counts_by_severity() {
+        let file = Arc::new(SourceText::new("f.yaml", "a: 1\nb: 2\n"));
+        let mut report = Report::new();
+        report.push(Diagnostic::new(&codes::NODE_WARNING, "later").at(Place::new(&file, 5..6)));
+        report.push(Diagnostic::new(&codes::WRONG_TYPE, "sooner").at(Place::new(&file, 0..1)));
+        report.push(Diagnostic::new(&codes::UNREADABLE, "nowhere"));
+        report.push(Diagnostic::new(&codes::UNREADABLE, "nowhere"));
+        let order: Vec<String> = report.diagnostics().into_iter().map(|one| one.message).collect();
+        assert_eq!(order, ["nowhere", "sooner", "later"]);
+        assert_eq!(report.summary(), "2 errors, 1 warning");
+        assert!(report.has_errors());
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_part_also_when_it_is_learnt_late() {
+        let file = Arc::new(SourceText::new("f.yaml", "a: 1\n"));
+        let place = Place::new(&file, 0..1);
+        let mut report = Report::new();
+        let canary = "canary-4711";
+        let found = Diagnostic::new(&codes::WRONG_TYPE, canary).at(place.clone());
+        report.push(found.label(canary).help(canary).related(place, canary));
+        report.hide(canary);
+        assert!(!report.render_human(false).contains(canary));
+        assert!(!report.render_json().contains(canary));
+    }
+}
