@@ -1,3 +1,4 @@
 //! fieldflow: a dataflow pipeline for the plant floor.
 
+pub mod config;
 pub mod diagnostics;

@@ -1,0 +1,34 @@
+//! The pipeline file: YAML as a tree that knows the place of every key and value, checked against schemas.
+//!
+//! | file | does |
+//! |---|---|
+//! | `read`, `parse`, `merge`, `scalar` | from a path to a tree; `parse` is the only user of the YAML crate |
+//! | `substitute`, `env` | puts in what comes from the environment and from files |
+//! | `schema` | checks the tree against a JSON Schema |
+//! | `load`, `nodes`, `chain`, `edge` | what is peculiar to a pipeline file |
+//! | `published` | the JSON Schema for editors |
+//!
+//! Invariant: a text that came from outside is hidden in the report before anything else looks at it.
+
+mod chain;
+mod edge;
+mod env;
+mod file;
+mod load;
+mod merge;
+mod nodes;
+mod parse;
+mod published;
+mod read;
+mod scalar;
+mod schema;
+mod substitute;
+pub(crate) mod suggest;
+mod tree;
+
+pub use chain::Endpoint;
+pub use edge::{EdgeOptions, WhenFull};
+pub use env::{Env, ProcessEnv};
+pub use file::{EdgeEntry, NodeEntry, PipelineFile, ReadyNode};
+pub use load::load;
+pub use published::pipeline_schema;

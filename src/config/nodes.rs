@@ -1,0 +1,148 @@
+//! The nodes of the file: each checked against the schema of its type, then by the node itself.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use fieldflow_contract::{At, Finding, Findings, NodeKind, Severity};
+
+use crate::config::chain::is_name;
+use crate::config::file::{NodeEntry, ReadyNode};
+use crate::config::schema::{self, Subject};
+use crate::config::suggest;
+use crate::config::tree::{Entry, Item, Tree};
+use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
+
+/// Checks every node under the key `nodes`.
+pub(super) fn check(
+    nodes: &Entry,
+    kinds: &[&'static dyn NodeKind],
+    source: &Arc<SourceText>,
+    report: &mut Report,
+) -> Vec<NodeEntry> {
+    if matches!(&nodes.value.value, Tree::Map(entries) if entries.is_empty()) {
+        let found = Diagnostic::new(&codes::NO_NODES, "the pipeline has no nodes");
+        let found = found.at(Place::new(source, nodes.key.span.clone()));
+        report.push(found.help("it needs at least a source and a sink"));
+    }
+    let mut checker = Checker { kinds, source, report, schemas: HashMap::new() };
+    nodes.value.entries().iter().map(|entry| checker.node(entry)).collect()
+}
+
+struct Checker<'a> {
+    kinds: &'a [&'static dyn NodeKind],
+    source: &'a Arc<SourceText>,
+    report: &'a mut Report,
+    /// The schema of each type that was met.
+    schemas: HashMap<&'static str, serde_json::Value>,
+}
+
+impl Checker<'_> {
+    fn node(&mut self, entry: &Entry) -> NodeEntry {
+        let name = &entry.key.value;
+        if !is_name(name) {
+            let message = format!("`{name}` cannot be the name of a node");
+            let help =
+                "a node's name is made of letters, digits, `_` and `-`; a dot separates a port from it in `edges`";
+            self.push(&codes::BAD_NAME, message, &entry.key.span, Some(help.to_owned()));
+        }
+        let kind = self.kind(entry);
+        let ready = kind.and_then(|kind| self.ready(kind, entry)).filter(|_| is_name(name));
+        NodeEntry { name: name.clone(), place: Place::new(self.source, entry.key.span.clone()), kind, ready }
+    }
+
+    /// The type of the node, if it can be told.
+    fn kind(&mut self, entry: &Entry) -> Option<&'static dyn NodeKind> {
+        let (name, key) = (&entry.key.value, &entry.key.span);
+        match &entry.value.value {
+            Tree::Map(_) | Tree::Null => {}
+            Tree::Unknown => return None,
+            _ => {
+                let message = format!("a map with the options of node `{name}` is wanted here");
+                let help = format!("such as `{name}: {{ type: … }}`");
+                self.push(&codes::WRONG_TYPE, message, &entry.value.span, Some(help));
+                return None;
+            }
+        }
+        let types: Vec<&str> = self.kinds.iter().map(|kind| kind.type_name()).collect();
+        let Some(written) = entry.value.entry("type") else {
+            let near = suggest::nearest("type", entry.value.entries().iter().map(|entry| entry.key.value.as_str()));
+            let help = match near {
+                Some(near) => format!("is `{near}` meant to be `type`?"),
+                None => {
+                    suggest::listed(types).map_or("add `type: …`".into(), |types| format!("known types: {types}"))
+                }
+            };
+            self.push(&codes::MISSING_KEY, format!("node `{name}` needs `type`"), key, Some(help));
+            return None;
+        };
+        let Some(text) = written.value.text() else {
+            if !matches!(written.value.value, Tree::Unknown) {
+                let span = if written.value.span.is_empty() { &written.key.span } else { &written.value.span };
+                let help = suggest::listed(types).map(|types| format!("known types: {types}"));
+                self.push(&codes::WRONG_TYPE, "the name of a node type is wanted for `type`".into(), span, help);
+            }
+            return None;
+        };
+        let kind = self.kinds.iter().copied().find(|kind| kind.type_name() == text);
+        if kind.is_none() {
+            let (_, help) = suggest::help(text, &types, "known types");
+            let help = help.unwrap_or_else(|| "`fieldflow nodes` lists the node types".to_owned());
+            self.push(&codes::UNKNOWN_TYPE, format!("there is no node type `{text}`"), &written.value.span, Some(help));
+        }
+        kind
+    }
+
+    /// Checks the options; what they make of the node, if nothing is wrong with them.
+    fn ready(&mut self, kind: &'static dyn NodeKind, entry: &Entry) -> Option<ReadyNode> {
+        let errors_before = self.report.errors();
+        let options = entry.value.entries().iter().filter(|entry| entry.key.value != "type").cloned().collect();
+        let mut item = Item { value: Tree::Map(options), span: entry.value.span.clone() };
+        let schema = self.schemas.entry(kind.type_name()).or_insert_with(|| kind.schema());
+        let name = format!("node type `{}`", kind.type_name());
+        let subject = Subject { schema, name, at: At::root(), source: self.source };
+        schema::check(subject, &mut item, &entry.key.span, self.report);
+        if self.report.errors() != errors_before {
+            return None;
+        }
+        let options = item.to_json()?;
+        let prepared = match kind.prepare(options.clone()) {
+            Ok(prepared) => prepared,
+            Err(finding) => {
+                self.finding(&codes::UNREADABLE_OPTIONS, *finding, &item, &entry.key.span);
+                return None;
+            }
+        };
+        let mut findings = Findings::default();
+        prepared.check(&mut findings);
+        for finding in findings.0 {
+            let code = match finding.severity {
+                Severity::Error => &codes::NODE_OPTIONS,
+                Severity::Warning => &codes::NODE_WARNING,
+            };
+            self.finding(code, finding, &item, &entry.key.span);
+        }
+        if self.report.errors() != errors_before {
+            return None;
+        }
+        let ports = prepared.ports();
+        Some(ReadyNode { options, prepared: prepared.into(), ports })
+    }
+
+    /// Reports what the node itself found, at the place to which its path leads.
+    fn finding(&mut self, code: &'static Code, finding: Finding, options: &Item, key: &Range<usize>) {
+        let place = |at: &At| Place::new(self.source, options.place_of(at, key));
+        let label = if finding.at == At::root() { String::new() } else { format!("`{}`", finding.at) };
+        let mut found =
+            Diagnostic::new(code, finding.message).at(place(&finding.at)).label(label).maybe_help(finding.help);
+        if let Some((at, what)) = finding.related {
+            found = found.related(place(&at), what);
+        }
+        self.report.push(found);
+    }
+
+    fn push(&mut self, code: &'static Code, message: String, span: &Range<usize>, help: Option<String>) {
+        let place = Place::new(self.source, span.clone());
+        self.report.push(Diagnostic::new(code, message).at(place).maybe_help(help));
+    }
+}

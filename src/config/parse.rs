@@ -1,0 +1,301 @@
+//! From YAML to the tree. The only user of the YAML crate.
+//!
+//! The tree is built from the parser's events rather than by serde, because only the events know where a map ends, which
+//! keys are written twice, and whether a text stood in quotes.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_yaml::granit_parser::{self as yaml, ErrorKind, Event, ScalarStyle, ScanError, Tag};
+
+use crate::config::merge;
+use crate::config::scalar::resolve;
+use crate::config::tree::{Entry, Item, Tree};
+use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
+
+/// How deeply maps and lists may be nested.
+const DEEPEST: usize = 64;
+/// What all aliases of a file may add up to, in bytes of text and values.
+const MOST_COPIED: usize = 1 << 20;
+
+/// The tree of the file; `None` if it cannot be read as YAML, which is then reported.
+pub(super) fn parse(source: &Arc<SourceText>, report: &mut Report) -> Option<Item> {
+    let mut builder = Builder { source, report, open: Vec::new(), root: None, anchors: HashMap::new(), copied: 0 };
+    match builder.run() {
+        Ok(()) => builder.root,
+        Err(found) => {
+            report.push(*found);
+            None
+        }
+    }
+}
+
+/// A list or map whose end has not come yet.
+struct Open {
+    start: usize,
+    anchor: usize,
+    /// How many levels lie in it so far.
+    depth: usize,
+    /// What it weighs so far, in bytes of text and values.
+    weight: usize,
+    holds: Holds,
+}
+
+enum Holds {
+    List(Vec<Item>),
+    Map(Vec<Entry>, Option<Item<String>>),
+}
+
+/// A finished value that an alias may name.
+struct Anchored {
+    item: Item,
+    depth: usize,
+    weight: usize,
+}
+
+struct Builder<'a> {
+    source: &'a Arc<SourceText>,
+    report: &'a mut Report,
+    open: Vec<Open>,
+    root: Option<Item>,
+    anchors: HashMap<usize, Anchored>,
+    copied: usize,
+}
+
+type Step = Result<(), Box<Diagnostic>>;
+
+impl Builder<'_> {
+    fn run(&mut self) -> Step {
+        let source = Arc::clone(self.source);
+        let mut documents = 0;
+        for next in yaml::Parser::new_from_str(source.text()) {
+            let (event, span) = next.map_err(|error| self.syntax(&error))?;
+            let bytes = span.byte_range().unwrap_or(0..0);
+            match event {
+                Event::DocumentStart(..) => {
+                    documents += 1;
+                    if documents == 2 {
+                        let found = self.found(&codes::SEVERAL_DOCUMENTS, "a second YAML document begins here", bytes);
+                        return Err(Box::new(found.help("one file is one pipeline: put this one into its own file")));
+                    }
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    let as_text = self.tag(tag.as_deref(), &bytes);
+                    let value = if as_text || style != ScalarStyle::Plain {
+                        Tree::Text(text.into_owned())
+                    } else {
+                        resolve(&text)
+                    };
+                    self.place(Item { value, span: bytes }, anchor, 0, None)?;
+                }
+                Event::SequenceStart(_, anchor, tag) => {
+                    self.tag(tag.as_deref(), &bytes);
+                    self.begin(&bytes, anchor, Holds::List(Vec::new()))?;
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    self.tag(tag.as_deref(), &bytes);
+                    self.begin(&bytes, anchor, Holds::Map(Vec::new(), None))?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.end(&bytes)?,
+                Event::Alias(anchor) => self.alias(anchor, bytes)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, bytes: &Range<usize>, anchor: usize, holds: Holds) -> Step {
+        if self.open.len() == DEEPEST {
+            return Err(self.too_deep(bytes.clone()));
+        }
+        self.open.push(Open { start: bytes.start, anchor, depth: 1, weight: 1, holds });
+        Ok(())
+    }
+
+    fn end(&mut self, bytes: &Range<usize>) -> Step {
+        let Some(open) = self.open.pop() else { return Ok(()) };
+        let (value, last) = match open.holds {
+            Holds::List(items) => {
+                let last = items.last().map_or(0, |item| item.span.end);
+                (Tree::List(items), last)
+            }
+            Holds::Map(entries, _) => {
+                let last = entries.last().map_or(0, |entry| entry.value.span.end);
+                let (entries, found) = merge::entries(entries, self.source);
+                found.into_iter().for_each(|one| self.report.push(one));
+                (Tree::Map(entries), last)
+            }
+        };
+        // A block ends where its last value does; its own end comes only after blank lines and comments.
+        let end = if bytes.is_empty() && open.start < last { last } else { bytes.end };
+        let span = open.start..end.max(open.start);
+        self.place(Item { value, span }, open.anchor, open.depth, Some(open.weight))
+    }
+
+    fn alias(&mut self, anchor: usize, bytes: Range<usize>) -> Step {
+        let Some(anchored) = self.anchors.get(&anchor) else {
+            let found = self.found(&codes::EXPANDS_TOO_FAR, "this alias stands inside the value that it names", bytes);
+            return Err(Box::new(found));
+        };
+        self.copied += anchored.weight;
+        if MOST_COPIED < self.copied {
+            let found =
+                self.found(&codes::EXPANDS_TOO_FAR, "the aliases of this file add up to more than 1 MiB", bytes);
+            return Err(Box::new(found.label("with this one")));
+        }
+        if DEEPEST < self.open.len() + anchored.depth {
+            return Err(self.too_deep(bytes));
+        }
+        let (item, depth, weight) = (anchored.item.clone(), anchored.depth, anchored.weight);
+        self.place(item, 0, depth, Some(weight))
+    }
+
+    /// Puts a finished value where it belongs: under its key, into its list, or at the root.
+    fn place(&mut self, item: Item, anchor: usize, depth: usize, weight: Option<usize>) -> Step {
+        let weight = weight.unwrap_or_else(|| size_of::<Item>() + item.text().map_or(0, str::len));
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchored { item: item.clone(), depth, weight });
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(item);
+            return Ok(());
+        };
+        open.depth = open.depth.max(depth + 1);
+        open.weight += weight;
+        match &mut open.holds {
+            Holds::List(items) => items.push(item),
+            Holds::Map(entries, key) => match key.take() {
+                Some(key) => entries.push(Entry { key, value: item }),
+                None => *key = Some(key_of(item, self.source)?),
+            },
+        }
+        Ok(())
+    }
+
+    /// Whether the tag says that the value is a text. Any other tag is reported.
+    fn tag(&mut self, tag: Option<&Tag>, bytes: &Range<usize>) -> bool {
+        let Some(tag) = tag else { return false };
+        let is_text = tag.is_yaml_core_schema_tag("str") || tag.original() == "!";
+        if !is_text {
+            let message = format!("the YAML tag `{}` is not known here", tag.original());
+            let found = self.found(&codes::YAML_TAG, &message, bytes.clone());
+            self.report.push(found.help("leave it out; put a value in quotes to make it a text"));
+        }
+        is_text
+    }
+
+    fn too_deep(&self, bytes: Range<usize>) -> Box<Diagnostic> {
+        Box::new(self.found(&codes::TOO_DEEP, &format!("this is nested deeper than {DEEPEST} levels"), bytes))
+    }
+
+    fn found(&self, code: &'static Code, message: &str, bytes: Range<usize>) -> Diagnostic {
+        Diagnostic::new(code, message).at(Place::new(self.source, bytes))
+    }
+
+    fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
+        let start = error.marker().byte_offset().unwrap_or(0);
+        let next = self.source.text().get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let bytes = start..start + next;
+        let (message, help) = match error.kind() {
+            ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
+                ("a tab stands in the indentation".to_owned(), Some("YAML is indented with spaces only: use two"))
+            }
+            ErrorKind::UnknownAnchor => (
+                "this alias names nothing".to_owned(),
+                Some("write the anchor before it: `&name`; put a text with `*` in quotes"),
+            ),
+            _ => (
+                format!("this is not YAML: {}", error.info()),
+                Some(
+                    "look for a missing bracket, quote or colon, lines that are not indented alike, or a text with `: ` in it that needs quotes",
+                ),
+            ),
+        };
+        Box::new(self.found(&codes::SYNTAX, &message, bytes).maybe_help(help))
+    }
+}
+
+/// A key is the text as it stands in the file: `1:` and `true:` are the keys `1` and `true`.
+fn key_of(item: Item, source: &Arc<SourceText>) -> Result<Item<String>, Box<Diagnostic>> {
+    let value = match item.value {
+        Tree::Text(text) => text,
+        Tree::List(_) | Tree::Map(_) => {
+            return Err(Box::new(
+                Diagnostic::new(&codes::BAD_KEY, "a list or map stands where a key is wanted")
+                    .at(Place::new(source, item.span))
+                    .help("put a text that begins with `{` or `[` in quotes, such as \"{tag}\""),
+            ));
+        }
+        _ => source.text().get(item.span.clone()).unwrap_or("").to_owned(),
+    };
+    Ok(Item { value, span: item.span })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Item>, Vec<Diagnostic>) {
+        let mut report = Report::new();
+        let tree = parse(&Arc::new(SourceText::new("t.yaml", text)), &mut report);
+        (tree, report.diagnostics())
+    }
+
+    fn json(text: &str) -> String {
+        let (tree, found) = read(text);
+        assert!(found.is_empty(), "{found:?}");
+        tree.unwrap().to_json().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_key_and_value_knows_its_bytes() {
+        let text = "ä: &x { a: \"1\", b: [1,\n 2] }\nc:\n  - *x\n  - d: yes\n\n# end\n";
+        let (tree, _) = read(text);
+        let tree = tree.unwrap();
+        let shown = |span: &Range<usize>| text[span.clone()].to_owned();
+        let first = &tree.entries()[0];
+        assert_eq!(
+            (shown(&first.key.span), shown(&first.value.span)),
+            ("ä".into(), "{ a: \"1\", b: [1,\n 2] }".into())
+        );
+        assert_eq!(shown(&first.value.entry("b").unwrap().value.span), "[1,\n 2]");
+        assert_eq!(shown(&tree.entries()[1].value.span), "- *x\n  - d: yes");
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_are_put_in() {
+        assert_eq!(
+            json("a: &x { p: 1, q: 2 }\nb: *x\nc: { <<: *x, q: 3 }\n"),
+            r#"{"a":{"p":1,"q":2},"b":{"p":1,"q":2},"c":{"q":3,"p":1}}"#
+        );
+        assert_eq!(json("1: a\ntrue: b\n~: c\n!!str 5: !!str 6\n"), r#"{"1":"a","true":"b","~":"c","5":"6"}"#);
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused_before_it_goes_off() {
+        let mut text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+        for n in 1..30 {
+            let alias = format!("*a{}", n - 1);
+            text += &format!("a{n}: &a{n} [{}]\n", vec![alias; 9].join(", "));
+        }
+        let (tree, found) = read(&text);
+        assert!(tree.is_none() && found[0].code == &codes::EXPANDS_TOO_FAR, "{found:?}");
+        let (tree, found) = read("a: &a [*a]\n");
+        assert!(tree.is_none() && found[0].code == &codes::EXPANDS_TOO_FAR, "{found:?}");
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_however_it_is_made() {
+        let mut by_aliases = "a0: &a0 [1]\n".to_owned();
+        for n in 1..70 {
+            by_aliases += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
+        }
+        let block: String = (0..70).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        for text in ["[".repeat(5_000), by_aliases, block] {
+            let (tree, found) = read(&text);
+            assert!(tree.is_none());
+            assert!([&codes::TOO_DEEP, &codes::SYNTAX].contains(&found[0].code), "{found:?}");
+        }
+    }
+}
