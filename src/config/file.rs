@@ -67,6 +67,14 @@ pub struct EdgeEntry {
     pub options: EdgeOptions,
 }
 
+impl EdgeEntry {
+    /// Where the hop stands, from its first to its last letter.
+    pub fn place(&self) -> Place {
+        let (from, to) = (&self.from.place.span, &self.to.place.span);
+        Place::new(&self.from.place.file, from.start..to.end.max(from.end))
+    }
+}
+
 /// A fieldflow pipeline: nodes that bring in, change and store records, and the edges between them.
 #[derive(JsonSchema)]
 #[schemars(rename = "Pipeline", deny_unknown_fields)]

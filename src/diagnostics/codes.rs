@@ -134,6 +134,9 @@ codes! {
     BYTES_INTO_VALUES = "E0310", "raw bytes lead into a node that wants values",
         "The node works on numbers, true/false and text, and what reaches it are undecoded bytes. Put a `decode` node in \
          between, or let the source decode.";
+    VALUES_INTO_BYTES = "E0311", "values lead into a node that wants raw bytes",
+        "The node works on undecoded bytes, and what reaches it are numbers, true/false or text. Take it out, move it in \
+         front of the node that decodes, or let the source hand over its payload as bytes.";
     NODE_OPTIONS = "E0401", "a node's options do not fit together",
         "The structure is right, but the node itself finds a value or a combination of values that it cannot work with. \
          The message is the node's own.";

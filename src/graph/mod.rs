@@ -1,0 +1,86 @@
+//! The checked graph: nodes and edges that fit together. Pure data, no I/O, no async.
+//!
+//! Invariant: a [`Graph`] has no cycle, every edge ends at a node that can take what it carries, and everything that leaves
+//! by a required output ends in a sink.
+
+mod carries;
+mod check;
+mod cycles;
+mod render;
+mod wiring;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fieldflow_contract::{NodeKind, PortName, Ports, Prepared};
+use petgraph::graph::DiGraph;
+
+pub use crate::config::{EdgeOptions, WhenFull};
+use crate::diagnostics::Secrets;
+
+pub use check::check;
+
+/// A pipeline that fits together.
+pub struct Graph {
+    /// The pipeline's name: its identity.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// The folder of that file.
+    pub base_dir: PathBuf,
+    /// What must not be printed.
+    pub secrets: Secrets,
+    wired: DiGraph<GraphNode, Wire>,
+}
+
+/// A node of the graph.
+pub struct GraphNode {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: &'static dyn NodeKind,
+    /// Its input and outputs.
+    pub ports: Ports,
+    /// Its options in JSON, without `type`.
+    pub options: serde_json::Value,
+    /// Its options, ready to build it.
+    pub prepared: Arc<dyn Prepared>,
+}
+
+/// What the graph keeps of an edge beside its ends.
+struct Wire {
+    port: PortName,
+    options: EdgeOptions,
+}
+
+/// An edge of the graph.
+#[derive(Clone, Copy)]
+pub struct GraphEdge<'a> {
+    /// Where it begins.
+    pub from: &'a GraphNode,
+    /// The output that it begins at.
+    pub port: &'a PortName,
+    /// Where it ends.
+    pub to: &'a GraphNode,
+    /// How much it holds, and what it does when it is full.
+    pub options: &'a EdgeOptions,
+}
+
+impl Graph {
+    /// The nodes, in the order of the file.
+    pub fn nodes(&self) -> impl Iterator<Item = &GraphNode> {
+        self.wired.node_weights()
+    }
+
+    /// The edges, one for each hop, in the order of the file.
+    pub fn edges(&self) -> impl Iterator<Item = GraphEdge<'_>> {
+        self.wired.raw_edges().iter().map(|edge| GraphEdge {
+            from: &self.wired[edge.source()],
+            port: &edge.weight.port,
+            to: &self.wired[edge.target()],
+            options: &edge.weight.options,
+        })
+    }
+}
