@@ -5,7 +5,10 @@
 //!
 //! Nothing in here sees an edge, a metric, a signal or the YAML: see `fieldflow_contract` for what a node is.
 
+mod generate;
+mod transform;
+
 use fieldflow_contract::NodeKind;
 
 /// Every built-in node, sorted by type. Tests walk this list.
-pub const BUILTIN: &[&dyn NodeKind] = &[];
+pub const BUILTIN: &[&dyn NodeKind] = &[&transform::Dedupe, &generate::Generate, &transform::Scale];
