@@ -128,7 +128,8 @@ async fn at_full_speed_it_lets_other_tasks_have_their_turn() {
     };
     let reader = async {
         for _ in 0..1000 {
-            read(&mut generator).await;
+            let records = read(&mut generator).await;
+            assert!(records.iter().all(|record| record.time == records[0].time), "the time of the batch");
         }
     };
     tokio::select! { biased; () = reader => {}, () = other => {} }

@@ -194,11 +194,15 @@ fn digits_f64(value: f64) -> Option<(i64, usize)> {
 
 /// The same for a single: of the decimals that are read as it, the shortest, which is the one that people see.
 fn digits_f32(value: f32) -> Option<(i64, usize)> {
-    TEN.iter().enumerate().find_map(|(places, ten)| {
-        let scaled = f64::from(value) * ten;
+    let digits = |places: usize| {
+        let scaled = f64::from(value) * TEN[places];
         let digits = nearest(scaled);
-        (scaled.abs() < DIGITS && (digits as f64 / ten) as f32 == value).then_some((digits, places))
-    })
+        (scaled.abs() < DIGITS && (digits as f64 / TEN[places]) as f32 == value).then_some((digits, places))
+    };
+    // What does not fit with four does not fit with fewer, which halves the way to the long ones. Beyond 2e11, where four
+    // have no room, a single is no short decimal any more.
+    let shortest = if digits(4).is_some() { 0 } else { 5 };
+    (shortest..=PLACES).find_map(digits)
 }
 
 /// Rounds to the nearest integer; a cast is much faster than `round` where the processor has no instruction for that.

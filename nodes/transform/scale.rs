@@ -16,7 +16,7 @@ pub(crate) struct Scale;
 ///
 /// The first rule that names a tag is used; a record that no rule names passes as it came. What is scaled leaves as a double.
 /// Results of `linear` and `range` are decimal-exact: 3 × 0.1 is 0.3, and the single 78.4 × 0.1 is 7.84. That holds for
-/// integers and for values of up to 15 digits with up to nine behind the point; others are off in the 16th digit at most.
+/// integers and for values of up to 15 digits with up to nine behind the point; others are worked out in doubles.
 ///
 /// Text, bytes, booleans and Null that a rule names keep their value and get the quality `bad:type_mismatch`; a result that
 /// is not finite (NaN and infinity stay what they are) gets `bad:out_of_range`.
