@@ -1,3 +1,5 @@
 //! Tests of the whole, one module a theme.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too: what they cannot have, they fail by")]
+
 mod node_cases;
