@@ -5,10 +5,21 @@
 //!
 //! Nothing in here sees an edge, a metric, a signal or the YAML: see `fieldflow_contract` for what a node is.
 
+mod console;
 mod generate;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod transform;
+mod worker;
 
 use fieldflow_contract::NodeKind;
 
 /// Every built-in node, sorted by type. Tests walk this list.
-pub const BUILTIN: &[&dyn NodeKind] = &[&transform::Dedupe, &generate::Generate, &transform::Scale];
+pub const BUILTIN: &[&dyn NodeKind] = &[
+    &console::Console,
+    &transform::Dedupe,
+    &generate::Generate,
+    &transform::Scale,
+    #[cfg(feature = "sqlite")]
+    &sqlite::Sqlite,
+];

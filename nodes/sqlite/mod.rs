@@ -1,0 +1,161 @@
+//! `sqlite`: records into an SQLite database, acknowledged when they are committed.
+//!
+//! One thread owns the connection ([`writer`]); the sink hands it batches and awaits the commit. The tables are for
+//! fieldflow, the view `samples` is for everybody else.
+
+mod database;
+mod fault;
+mod files;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fieldflow_contract::{
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Gather, Node, NodeError, NodeSpec, Ports, Role,
+    Sink, Span,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::worker::Worker;
+use database::Settings;
+use writer::Writer;
+
+/// `type: sqlite`
+pub(crate) struct Sqlite;
+
+/// Stores every record in an SQLite database, and acknowledges it when it is committed.
+///
+/// Read the database through its view `samples(tag TEXT, time INTEGER, value, quality INTEGER)`, also while the pipeline
+/// runs: `time` is in microseconds since 1970 in UTC, `quality` is an OPC UA status code, 0 for good. A boolean is 0 or 1. A
+/// number is an INTEGER or a REAL, but an integer above 9223372036854775807 is TEXT, with which SQL can calculate. A float
+/// that is not a number is the TEXT `NaN`: `avg` takes it for 0, so add `WHERE value <> 'NaN'` if your device sends it.
+/// Infinity is a REAL. Text is TEXT, bytes are a BLOB, a failed read without a value is NULL.
+///
+/// A record that is sent again after a failure between the disk and the acknowledgement can be there twice.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The database file. It is made if it is not there, for its owner alone. A relative path begins at the pipeline's own
+    /// folder, `data/<name of the pipeline>/`. It must lie on a local disk, not on a network share.
+    pub(crate) path: PathBuf,
+    /// What an acknowledged record survives. Default `power`.
+    #[serde(default)]
+    pub(crate) durability: Durability,
+    /// When to commit: whichever comes first. More rows a commit are faster and wear the disk less; until the commit, nothing
+    /// is acknowledged.
+    #[serde(default)]
+    pub(crate) flush: Flush,
+}
+
+/// What an acknowledged record survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Durability {
+    /// A power cut: every commit waits for the disk.
+    #[default]
+    Power,
+    /// A crash of the program, but not of the machine: a power cut can take the last moments. Faster on slow disks.
+    Process,
+}
+
+/// When to commit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Flush {
+    /// Commit when so many rows wait. Default 5000, from 1 to 100000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) rows: u32,
+    /// Commit when the first row has waited so long. Default 50ms, from 0s (at once) to 60s.
+    pub(crate) every: Span,
+}
+
+impl Default for Flush {
+    fn default() -> Self {
+        Self { rows: 5000, every: Span(Duration::from_millis(50)) }
+    }
+}
+
+impl NodeSpec for Sqlite {
+    const TYPE: &'static str = "sqlite";
+    const ROLE: Role = Role::Sink;
+    const EXAMPLE: &'static str = "path: plant.db\ndurability: power\nflush: { rows: 5000, every: 50ms }\n";
+    type Config = Config;
+
+    fn ports(_: &Config) -> Ports {
+        Ports::sink(Carries::Any).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        if config.path.file_name().is_none() {
+            findings.error("path", "the path of a file is wanted here").help("path: plant.db");
+        }
+        if Duration::from_secs(60) < config.flush.every.0 {
+            findings.error(At::from("flush").key("every"), "at most 60s: until the commit, nothing is acknowledged");
+        }
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::sink(Store {
+            thread: format!("sqlite-{}", context.node),
+            settings: Settings {
+                path: context.data_dir.join(config.path),
+                durability: config.durability,
+                patience: Duration::from_secs(5),
+            },
+            gather: Gather { records: config.flush.rows as usize, wait: config.flush.every.0 },
+            worker: None,
+        }))
+    }
+}
+
+/// The sink: the async face of the thread that writes.
+struct Store {
+    thread: String,
+    settings: Settings,
+    gather: Gather,
+    worker: Option<Worker<Writer>>,
+}
+
+impl Sink for Store {
+    async fn connect(&mut self) -> Result<(), NodeError> {
+        if self.worker.is_none() {
+            let worker = Worker::start(&self.thread, Writer::new(self.settings.clone()))
+                .map_err(|error| NodeError::Disconnected(Cause::new(format!("cannot start a thread: {error}"))))?;
+            self.worker = Some(worker);
+        }
+        self.on_thread(Writer::connect).await
+    }
+
+    fn gather(&self) -> Gather {
+        self.gather
+    }
+
+    async fn write(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
+        let batches = batches.to_vec();
+        self.on_thread(move |writer| writer.write(&batches)).await
+    }
+
+    async fn close(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.finish(Writer::close).await;
+        }
+    }
+}
+
+impl Store {
+    async fn on_thread(
+        &mut self,
+        job: impl FnOnce(&mut Writer) -> Result<(), NodeError> + Send + 'static,
+    ) -> Result<(), NodeError> {
+        match &mut self.worker {
+            Some(worker) => worker.call(job).await,
+            None => Err(NodeError::Disconnected(Cause::new(format!("{} is not open", self.settings.path.display())))),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A thread of its own for what blocks: a disk, a terminal that nobody reads.
+//!
+//! One thread owns the thing and does one job after the other; the node awaits the answers. The runtime's threads never wait
+//! for the disk, and what is stuck holds up nobody else.
+
+use std::io;
+use std::panic::resume_unwind;
+use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::{mpsc, oneshot};
+
+type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// A thread that owns a `T`. It ends, and drops the `T`, when the worker is dropped.
+pub(crate) struct Worker<T> {
+    jobs: mpsc::Sender<Job<T>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Worker<T> {
+    /// Starts the thread.
+    pub(crate) fn start(name: &str, mut owned: T) -> io::Result<Self> {
+        let (jobs, mut queue) = mpsc::channel::<Job<T>>(1);
+        // A NUL in the name of a thread panics.
+        let thread = Builder::new().name(name.replace('\0', "")).spawn(move || {
+            while let Some(job) = queue.blocking_recv() {
+                job(&mut owned);
+            }
+        })?;
+        Ok(Self { jobs, thread: Some(thread) })
+    }
+
+    /// Does a job on the thread and brings its answer. A panic of the job goes on here.
+    ///
+    /// A job that was begun is finished even if nobody waits for its answer any more.
+    pub(crate) async fn call<R: Send + 'static>(&mut self, job: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
+        let (answer, answered) = oneshot::channel();
+        let job: Job<T> = Box::new(move |owned| {
+            let _ = answer.send(job(owned));
+        });
+        if self.jobs.send(job).await.is_ok()
+            && let Ok(answer) = answered.await
+        {
+            return answer;
+        }
+        // Only a panic ends the thread while its worker lives. The runtime catches it and builds the node anew.
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => resume_unwind(panic),
+            _ => resume_unwind(Box::new("the thread of this node has ended")),
+        }
+    }
+
+    /// Does a last job and waits for the end of the thread.
+    pub(crate) async fn finish(mut self, last: impl FnOnce(&mut T) + Send + 'static) {
+        self.call(last).await;
+        drop(self.jobs);
+        if let Some(thread) = self.thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn jobs_are_done_in_order_on_the_named_thread() {
+        let mut worker = Worker::start("worker-test", Vec::new()).unwrap();
+        for n in 0..3 {
+            worker.call(move |seen: &mut Vec<i32>| seen.push(n)).await;
+        }
+        let name = |_: &mut Vec<i32>| std::thread::current().name().map(str::to_owned);
+        assert_eq!(worker.call(name).await.as_deref(), Some("worker-test"));
+        assert_eq!(worker.call(|seen| seen.clone()).await, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_worker_ends_its_thread_and_drops_what_it_owned() {
+        let owned = Arc::new(());
+        let mut worker = Worker::start("dropped", Arc::clone(&owned)).unwrap();
+        let thread = worker.thread.take().unwrap();
+        drop(worker);
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&owned), 1);
+    }
+
+    #[tokio::test]
+    async fn finish_returns_when_the_thread_has_ended() {
+        let owned = Arc::new(());
+        Worker::start("finished", Arc::clone(&owned)).unwrap().finish(|_| ()).await;
+        assert_eq!(Arc::strong_count(&owned), 1);
+    }
+
+    #[test]
+    fn a_panic_of_a_job_goes_on_in_the_caller() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut worker = Worker::start("panics\0", ()).unwrap();
+        let call = std::panic::AssertUnwindSafe(|| runtime.block_on(worker.call(|()| panic!("disk on fire"))));
+        let panic = std::panic::catch_unwind(call).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"disk on fire"));
+    }
+}
