@@ -50,9 +50,11 @@ impl<T: Send + 'static> Worker<T> {
         }
     }
 
-    /// Does a last job and waits for the end of the thread.
+    /// Does a last job and waits for the end of the thread. After a panic there is nothing left to do.
     pub(crate) async fn finish(mut self, last: impl FnOnce(&mut T) + Send + 'static) {
-        self.call(last).await;
+        if self.thread.is_some() {
+            self.call(last).await;
+        }
         drop(self.jobs);
         if let Some(thread) = self.thread {
             let _ = thread.join();
@@ -100,5 +102,6 @@ mod tests {
         let call = std::panic::AssertUnwindSafe(|| runtime.block_on(worker.call(|()| panic!("disk on fire"))));
         let panic = std::panic::catch_unwind(call).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"disk on fire"));
+        runtime.block_on(worker.finish(|()| panic!("not done")));
     }
 }

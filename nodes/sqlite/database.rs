@@ -41,8 +41,8 @@ impl Settings {
             ("journal_size_limit", "67108864"),
             // A disk error under mmap kills the process.
             ("mmap_size", "0"),
-            // At most 16 MiB; appending touches few pages.
-            ("cache_size", "-16384"),
+            // At most 4 MiB: appending comes back to few pages, and small machines have little memory.
+            ("cache_size", "-4096"),
             // In memory.
             ("temp_store", "2"),
             // Against files that were tampered with.
@@ -116,7 +116,7 @@ mod tests {
                 ("wal_autocheckpoint", 1000),
                 ("journal_size_limit", 64 << 20),
                 ("mmap_size", 0),
-                ("cache_size", -16384),
+                ("cache_size", -4096),
                 ("temp_store", 2),
                 ("busy_timeout", 5000),
                 ("cell_size_check", 1),

@@ -213,17 +213,20 @@ fn a_full_disk_is_named_and_leaves_no_half_batch() {
 #[cfg(unix)]
 #[test]
 fn rows_are_not_acknowledged_into_a_deleted_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = writer(&dir);
-    writer.connect().unwrap();
-    for file in ["plant.db", "plant.db-wal", "plant.db-shm"] {
-        std::fs::remove_file(dir.path().join(file)).unwrap();
+    for deleted in [&["plant.db", "plant.db-wal", "plant.db-shm"][..], &["plant.db"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(&dir);
+        writer.connect().unwrap();
+        writer.write(&batches(&["old"], 0, 10)).unwrap();
+        for file in deleted {
+            std::fs::remove_file(dir.path().join(file)).unwrap();
+        }
+        let gone = writer.write(&batches(&["a"], 0, 10)).unwrap_err();
+        assert!(matches!(gone, NodeError::Disconnected(_)) && said(&gone, "moved or deleted"), "{gone}");
+        writer.connect().unwrap();
+        writer.write(&batches(&["a"], 0, 10)).unwrap();
+        assert_eq!(samples(&reader(&dir)), expected(&["a"], 0, 10), "after deleting {deleted:?}");
     }
-    let gone = writer.write(&batches(&["a"], 0, 10)).unwrap_err();
-    assert!(matches!(gone, NodeError::Disconnected(_)) && said(&gone, "moved or deleted"), "{gone}");
-    writer.connect().unwrap();
-    writer.write(&batches(&["a"], 0, 10)).unwrap();
-    assert_eq!(samples(&reader(&dir)), expected(&["a"], 0, 10));
 }
 
 #[cfg(unix)]
