@@ -73,6 +73,18 @@ async fn an_acknowledged_write_is_there_for_a_second_connection() {
 }
 
 #[tokio::test]
+async fn closing_empties_the_log_even_if_somebody_has_the_database_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = sink(&dir);
+    sink.connect().await.unwrap();
+    sink.write(&batches(&["a"], 0, 10)).await.unwrap();
+    let user = reader(&dir);
+    assert_eq!(count(&user, "samples"), 10);
+    sink.close().await;
+    assert_eq!(std::fs::metadata(dir.path().join("plant.db-wal")).unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let (dir, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut sink = sink(&dir);
