@@ -7,6 +7,8 @@
 
 mod console;
 mod generate;
+#[cfg(feature = "modbus")]
+mod modbus;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transform;
@@ -19,6 +21,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &console::Console,
     &transform::Dedupe,
     &generate::Generate,
+    #[cfg(feature = "modbus")]
+    &modbus::Modbus,
     &transform::Scale,
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,

@@ -1,0 +1,144 @@
+//! For tests: a Modbus TCP device that does just what its script says, byte by byte, and a source that reads from it.
+
+use std::sync::Arc;
+
+use fieldflow_contract::{BuildContext, Clock, Tally, Timestamp};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::config::Config;
+use super::source::Poller;
+
+/// A listening device.
+pub(super) struct Peer(TcpListener);
+
+/// A request as it came: transaction, unit, function, address, count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) transaction: u16,
+    pub(super) unit: u8,
+    pub(super) function: u8,
+    pub(super) start: u16,
+    pub(super) count: u16,
+}
+
+impl Peer {
+    pub(super) async fn listen() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("tcp://{}", self.0.local_addr().unwrap())
+    }
+
+    pub(super) async fn accept(&self) -> Line {
+        let (stream, _) = self.0.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Line(stream)
+    }
+}
+
+/// One connection, seen from the device.
+pub(super) struct Line(TcpStream);
+
+impl Line {
+    pub(super) async fn request(&mut self) -> Asked {
+        let mut frame = [0; 12];
+        self.0.read_exact(&mut frame).await.unwrap();
+        let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+        assert_eq!((word(2), word(4)), (0, 6), "protocol and length");
+        Asked { transaction: word(0), unit: frame[6], function: frame[7], start: word(8), count: word(10) }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.0
+    }
+
+    /// Waits until the other side has closed the connection.
+    pub(super) async fn closed(&mut self) {
+        let mut rest = [0; 64];
+        while matches!(self.0.read(&mut rest).await, Ok(read) if read != 0) {}
+    }
+
+    /// Answers the next request with registers that hold their own address.
+    pub(super) async fn serve_one(&mut self) -> Asked {
+        let asked = self.request().await;
+        self.send(&asked.own_addresses()).await;
+        asked
+    }
+}
+
+impl Asked {
+    /// A whole frame with this function and payload, as an answer to this request.
+    pub(super) fn frame(self, function: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = self.transaction.to_be_bytes().to_vec();
+        frame.extend([0, 0]);
+        frame.extend(u16::try_from(payload.len() + 2).unwrap().to_be_bytes());
+        frame.extend([self.unit, function]);
+        frame.extend(payload);
+        frame
+    }
+
+    /// These registers as the answer.
+    pub(super) fn registers(self, words: &[u16]) -> Vec<u8> {
+        let mut payload = vec![u8::try_from(2 * words.len()).unwrap()];
+        payload.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        self.frame(self.function, &payload)
+    }
+
+    /// Registers that hold their own address as the answer.
+    pub(super) fn own_addresses(self) -> Vec<u8> {
+        self.registers(&(self.start..self.start + self.count).collect::<Vec<_>>())
+    }
+
+    /// An exception as the answer.
+    pub(super) fn exception(self, code: u8) -> Vec<u8> {
+        self.frame(self.function | 0x80, &[code])
+    }
+}
+
+/// A clock that tells the microseconds since the test began, of tokio's time.
+struct TestClock(tokio::time::Instant);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(self.0.elapsed().as_micros()).unwrap())
+    }
+}
+
+/// A source of these tags, with other options beside them, and its counters.
+pub(super) fn source(url: &str, tags: &Json, options: &Json) -> (Poller, Tally) {
+    let mut all = json!({ "url": url, "tags": tags, "every": "1ms", "timeout": "30s" });
+    all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let config: Config = serde_json::from_value(all).unwrap();
+    let tally = Tally::default();
+    let context = BuildContext {
+        node: "plc".to_owned(),
+        data_dir: "data".into(),
+        base_dir: ".".into(),
+        clock: Arc::new(TestClock(tokio::time::Instant::now())),
+        tally: tally.clone(),
+    };
+    (super::poller(&config, &context).unwrap(), tally)
+}
+
+/// Time that stands still but for `tokio::time::advance`, until this is dropped.
+///
+/// Paused time alone would jump ahead whenever the test waits for a socket; a blocking task keeps it from that.
+pub(super) struct FrozenTime(
+    #[expect(dead_code, reason = "its drop ends the blocking task")] std::sync::mpsc::SyncSender<()>,
+);
+
+impl FrozenTime {
+    pub(super) fn begin() -> Self {
+        let (hold, held) = std::sync::mpsc::sync_channel::<()>(1);
+        drop(tokio::task::spawn_blocking(move || held.recv()));
+        tokio::time::pause();
+        Self(hold)
+    }
+}

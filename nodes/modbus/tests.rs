@@ -1,0 +1,363 @@
+//! The source against a device that behaves, and against one that does not.
+
+use std::time::Duration;
+
+use fieldflow_contract::{Device as _, NodeError, Quality, Record, Source as _, Timestamp, Value};
+use serde_json::json;
+use tokio::time::advance;
+
+use super::peer::{FrozenTime, Peer, source};
+use super::source::Poller;
+use super::*;
+
+/// The records of the next poll as text: `name=value` or `name=quality`.
+async fn poll(source: &mut Poller) -> Vec<String> {
+    source.read().await.unwrap().batch.records().iter().map(text).collect()
+}
+
+fn text(record: &Record) -> String {
+    match &record.value {
+        Value::Null => format!("{}={}", record.tag, record.quality),
+        Value::U64(value) => format!("{}={value}", record.tag),
+        value => format!("{}={value:?}", record.tag),
+    }
+}
+
+fn cause(error: NodeError) -> fieldflow_contract::Cause {
+    match error {
+        NodeError::Disconnected(cause) => cause,
+        other => panic!("not a lost connection: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn neighbours_come_in_one_request_and_each_tag_gets_its_own_registers() {
+    let peer = Peer::listen().await;
+    let tags = json!({
+        "a": { "at": "holding:10" }, "b": { "at": "holding:11", "as": "u32" }, "c": { "at": "holding:13", "order": "BA" },
+        "d": { "at": "holding:11.1" },
+    });
+    let (mut source, tally) = source(&peer.url(), &tags, &json!({ "unit": 7 }));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let (records, asked) = tokio::join!(poll(&mut source), line.serve_one());
+    assert_eq!(records, ["a=10", "b=720908", "d=Bool(true)", "c=3328"]);
+    assert_eq!((asked.unit, asked.function, asked.start, asked.count), (7, 3, 10, 4));
+    assert_eq!(tally.snapshot().get("exception"), None);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_never_taken_for_the_next_one() {
+    let peer = Peer::listen().await;
+    let (mut source, tally) =
+        source(&peer.url(), &json!({ "a": { "at": "holding:20" } }), &json!({ "timeout": "100ms" }));
+    source.connect().await.unwrap();
+    let mut first = peer.accept().await;
+    let frozen = FrozenTime::begin();
+    let (read, late) = tokio::join!(source.read(), async {
+        let asked = first.request().await;
+        advance(Duration::from_millis(101)).await;
+        asked
+    });
+    let lost = cause(read.unwrap_err());
+    assert_eq!(lost.quality, Quality::BAD_TIMEOUT);
+    assert!(lost.message.contains("gave no answer for holding:20 within 100ms"), "{lost}");
+    assert_eq!(tally.snapshot()["timeout"], 1);
+    first.closed().await;
+
+    source.connect().await.unwrap();
+    let mut second = peer.accept().await;
+    let (records, ()) = tokio::join!(poll(&mut source), async {
+        // The late answer of the other connection fits this request, but for the connection.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut first.into_inner(), &late.registers(&[666])).await;
+        second.serve_one().await;
+    });
+    assert_eq!(records, ["a=20"]);
+    drop(frozen);
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_no_request_closes_the_connection() {
+    let peer = Peer::listen().await;
+    for (bad, said) in [
+        ("transaction", "another transaction or unit"),
+        ("unit", "another transaction or unit"),
+        ("function", "another function"),
+        ("exception of another function", "another function"),
+        ("too few", "has not the 2 values asked for"),
+        ("too many", "has not the 2 values asked for"),
+        ("byte count without its bytes", "no Modbus answer"),
+        ("odd byte count", "no Modbus answer"),
+        ("protocol", "no Modbus answer"),
+        ("empty", "no Modbus answer"),
+    ] {
+        let (mut source, tally) = source(&peer.url(), &json!({ "a": { "at": "holding:0", "as": "u32" } }), &json!({}));
+        source.connect().await.unwrap();
+        let mut line = peer.accept().await;
+        let (read, ()) = tokio::join!(source.read(), async {
+            let mut asked = line.request().await;
+            let frame = match bad {
+                "transaction" => {
+                    asked.transaction = asked.transaction.wrapping_sub(1);
+                    asked.own_addresses()
+                }
+                "unit" => {
+                    asked.unit += 1;
+                    asked.own_addresses()
+                }
+                "function" => asked.frame(4, &[4, 0, 0, 0, 1]),
+                "exception of another function" => asked.frame(0x84, &[2]),
+                "too few" => asked.registers(&[0]),
+                "too many" => asked.registers(&[0, 1, 2]),
+                "byte count without its bytes" => asked.frame(3, &[4, 0, 0]),
+                "odd byte count" => asked.frame(3, &[3, 0, 0, 0]),
+                "protocol" => [0, 0, 0, 1, 0, 3, 1, 3, 0].to_vec(),
+                _ => [0, 0, 0, 0, 0, 1, 1].to_vec(),
+            };
+            line.send(&frame).await;
+            line.closed().await;
+        });
+        let lost = cause(read.unwrap_err());
+        assert!(lost.message.contains(said), "{bad}: {lost}");
+        assert_eq!(lost.quality, Quality::BAD_COMMUNICATION, "{bad}");
+        assert_eq!(tally.snapshot()["mismatch"], 1, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_up_in_the_middle_of_a_frame_is_a_closed_connection() {
+    let peer = Peer::listen().await;
+    for sent in [0, 5, 10] {
+        let (mut source, _) = source(&peer.url(), &json!({ "a": { "at": "holding:0" } }), &json!({}));
+        source.connect().await.unwrap();
+        let mut line = peer.accept().await;
+        let (read, ()) = tokio::join!(source.read(), async {
+            let asked = line.request().await;
+            line.send(&asked.own_addresses()[..sent]).await;
+            drop(line);
+        });
+        let lost = cause(read.unwrap_err());
+        assert_eq!(lost.message, format!("{} closed the connection", peer.url()));
+        assert_eq!(lost.quality, Quality::BAD_NOT_CONNECTED);
+        let outage: Vec<String> = source.outage(&lost, Timestamp(0)).unwrap().records().iter().map(text).collect();
+        assert_eq!(outage, ["a=bad:not_connected"]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_segments_of_one_byte_is_put_together() {
+    let peer = Peer::listen().await;
+    let (mut source, _) = source(&peer.url(), &json!({ "a": { "at": "input:9", "as": "u32" } }), &json!({}));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let (records, ()) = tokio::join!(poll(&mut source), async {
+        for byte in line.request().await.own_addresses() {
+            line.send(&[byte]).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(records, ["a=589834"]);
+}
+
+#[tokio::test]
+async fn an_exception_is_told_of_its_own_request_only_and_keeps_the_connection() {
+    let peer = Peer::listen().await;
+    let tags = json!({ "a": { "at": "holding:0" }, "b": { "at": "holding:5" }, "c": { "at": "holding:9" } });
+    let (mut source, tally) = source(&peer.url(), &tags, &json!({}));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let (records, ()) = tokio::join!(poll(&mut source), async {
+        line.serve_one().await;
+        let asked = line.request().await;
+        line.send(&asked.exception(2)).await;
+        line.serve_one().await;
+    });
+    assert_eq!(records, ["a=0", "b=bad:configuration", "c=9"]);
+    assert_eq!(tally.snapshot()["exception"], 1);
+    let (again, ()) = tokio::join!(poll(&mut source), async {
+        for _ in 0..3 {
+            line.serve_one().await;
+        }
+    });
+    assert_eq!(again, ["a=0", "b=5", "c=9"], "on the same connection");
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_line_broke_is_delivered_first() {
+    let peer = Peer::listen().await;
+    let tags = json!({ "a": { "at": "holding:0" }, "b": { "at": "holding:5" } });
+    let (mut source, _) = source(&peer.url(), &tags, &json!({}));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let (records, ()) = tokio::join!(poll(&mut source), async {
+        line.serve_one().await;
+        line.request().await;
+        drop(line);
+    });
+    assert_eq!(records, ["a=0"]);
+    let lost = cause(source.read().await.unwrap_err());
+    assert!(lost.message.ends_with("closed the connection"), "{lost}");
+    let outage: Vec<String> = source.outage(&lost, Timestamp(0)).unwrap().records().iter().map(text).collect();
+    assert_eq!(outage, ["a=bad:not_connected", "b=bad:not_connected"]);
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_in_the_middle_leaves_no_connection_behind() {
+    let peer = Peer::listen().await;
+    let (mut source, _) = source(&peer.url(), &json!({ "a": { "at": "holding:0" } }), &json!({}));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let asked = tokio::select! {
+        read = source.read() => panic!("nobody answered: {read:?}"),
+        asked = line.request() => asked,
+    };
+    line.send(&asked.registers(&[666])).await;
+    let lost = cause(source.read().await.unwrap_err());
+    assert_eq!(lost.quality, Quality::BAD_NOT_CONNECTED);
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let (records, _) = tokio::join!(poll(&mut source), line.serve_one());
+    assert_eq!(records, ["a=0"]);
+}
+
+#[tokio::test]
+async fn a_slow_device_misses_polls_which_are_counted_and_never_queued() {
+    let peer = Peer::listen().await;
+    let (mut source, tally) = source(&peer.url(), &json!({ "a": { "at": "holding:0" } }), &json!({ "every": "100ms" }));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let frozen = FrozenTime::begin();
+    // The first poll takes 350 ms: those at 100 and 200 ms are missed, the one of 300 ms comes late.
+    let slow = async {
+        let asked = line.request().await;
+        advance(Duration::from_millis(350)).await;
+        line.send(&asked.own_addresses()).await;
+    };
+    let (delivery, ()) = tokio::join!(source.read(), slow);
+    let batch = delivery.unwrap().batch;
+    assert_eq!(batch.received() - Duration::from_millis(175), batch.records()[0].time, "in the middle of the exchange");
+    tokio::join!(poll(&mut source), line.serve_one());
+    assert_eq!(tally.snapshot()["missed_poll"], 2);
+    // The next one is in step again, at 400 ms, and there is no other before it.
+    let next = async {
+        tokio::select! {
+            biased;
+            asked = line.request() => panic!("too early: {asked:?}"),
+            () = advance(Duration::from_millis(40)) => {}
+        }
+        advance(Duration::from_millis(15)).await;
+        line.serve_one().await
+    };
+    tokio::join!(poll(&mut source), next);
+    assert_eq!(tally.snapshot()["missed_poll"], 2);
+    drop(frozen);
+}
+
+#[tokio::test]
+async fn each_interval_is_polled_by_itself() {
+    let peer = Peer::listen().await;
+    let tags = json!({ "fast": { "at": "holding:0" }, "slow": { "at": "holding:1", "every": "1h" } });
+    let (mut source, _) = source(&peer.url(), &tags, &json!({}));
+    source.connect().await.unwrap();
+    let mut line = peer.accept().await;
+    let mut polls = Vec::new();
+    for _ in 0..4 {
+        let (records, _) = tokio::join!(poll(&mut source), line.serve_one());
+        polls.push(records.concat());
+    }
+    polls.sort();
+    assert_eq!(polls, ["fast=0", "fast=0", "fast=0", "slow=1"]);
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_there_is_told_in_words() {
+    let url = Peer::listen().await.url();
+    let (mut source, _) = source(&url, &json!({ "a": { "at": "holding:0" } }), &json!({}));
+    let lost = cause(source.connect().await.unwrap_err());
+    assert!(lost.message.starts_with(&format!("{url} refused the connection")), "{lost}");
+    assert_eq!(lost.quality, Quality::BAD_NOT_CONNECTED);
+}
+
+/// Runs the device while the test runs, and no longer.
+macro_rules! beside {
+    ($device:ident, $test:expr) => {
+        tokio::select! {
+            ended = $device.serve() => panic!("the device ended: {ended:?}"),
+            result = $test => result,
+        }
+    };
+}
+
+fn simulator(configs: &[serde_json::Value]) -> Simulator {
+    let configs: Vec<Config> = configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
+    let settings = |config: &Config| super::settings(config).unwrap();
+    let mut device = Simulator::new(settings(&configs[0]).endpoint);
+    configs.iter().for_each(|config| device.add(config.unit, settings(config).points));
+    device
+}
+
+#[tokio::test]
+async fn the_simulated_device_moves_every_tag_in_its_own_type_and_order() {
+    let tags = json!({
+        "f": { "at": "holding:0", "as": "f32", "order": "CDAB" }, "d": { "at": "input:0", "as": "f64", "order": "HGFEDCBA" },
+        "i": { "at": "holding:2", "as": "i16", "order": "BA" }, "u": { "at": "holding:3", "as": "u64" },
+        "t": { "at": "input:4", "as": "string", "length": 4 }, "c": { "at": "coil:3" }, "x": { "at": "discrete:0" },
+        "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" },
+    });
+    let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "unit": 3, "tags": tags })]);
+    device.bind().await.unwrap();
+    let (mut source, _) = source(&device.address(), &tags, &json!({ "unit": 3 }));
+    let first = beside!(device, async {
+        source.connect().await.unwrap();
+        source.read().await.unwrap().batch
+    });
+    assert_eq!(first.len(), 9);
+    for record in first.records() {
+        assert_eq!(record.quality, Quality::GOOD, "{record:?}");
+        match (record.tag.name(), &record.value) {
+            ("f" | "d", value) => assert!((40.0..=80.0).contains(&value.as_f64().unwrap()), "{record:?}"),
+            ("i", Value::I64(value)) => assert!((0..1000).contains(value)),
+            ("u", Value::U64(value)) => assert!(*value < 1000),
+            ("t", Value::Text(text)) => assert!(text.ends_with(" SIM"), "{text}"),
+            ("c" | "x" | "b0" | "b5", Value::Bool(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_simulated_device_refuses_holes_writes_and_strange_units_and_hangs_up_when_dropped() {
+    use tokio_modbus::ExceptionCode;
+    use tokio_modbus::client::{Reader as _, Writer as _, tcp};
+    use tokio_modbus::prelude::{Slave, SlaveContext as _};
+
+    let config = json!({ "url": "tcp://127.0.0.1:0", "tags": { "a": { "at": "holding:7" } } });
+    let mut device = simulator(&[config]);
+    device.bind().await.unwrap();
+    let address = ([127, 0, 0, 1], device.port().unwrap()).into();
+    let mut client = beside!(device, async {
+        let mut client = tcp::connect_slave(address, Slave(1)).await.unwrap();
+        assert_eq!(client.read_holding_registers(7, 1).await.unwrap().map(|words| words.len()), Ok(1));
+        assert_eq!(client.read_holding_registers(7, 2).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
+        assert_eq!(client.read_holding_registers(7, 126).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
+        assert_eq!(client.read_holding_registers(7, 0).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
+        assert_eq!(client.read_input_registers(7, 1).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
+        assert_eq!(client.write_single_register(7, 1).await.unwrap(), Err(ExceptionCode::IllegalFunction));
+        client.set_slave(Slave(2));
+        assert_eq!(client.read_holding_registers(7, 1).await.unwrap(), Err(ExceptionCode::GatewayTargetDevice));
+        client
+    });
+    assert!(client.read_holding_registers(7, 1).await.is_err(), "nobody serves any more");
+}
+
+#[test]
+fn one_device_is_simulated_for_each_address() {
+    let config = |url: &str, unit: u8| {
+        serde_json::from_value(json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } })).unwrap()
+    };
+    let configs =
+        [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];
+    let devices = Modbus::simulate(&configs).unwrap();
+    let addresses: Vec<String> = devices.iter().map(|device| device.address()).collect();
+    assert_eq!(addresses, ["tcp://127.0.0.1:1502", "tcp://127.0.0.1:1503"]);
+}
