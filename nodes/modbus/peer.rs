@@ -136,8 +136,8 @@ pub(super) struct FrozenTime(
 
 impl FrozenTime {
     pub(super) fn begin() -> Self {
-        let (hold, held) = std::sync::mpsc::sync_channel::<()>(1);
-        drop(tokio::task::spawn_blocking(move || held.recv()));
+        let (hold, released) = std::sync::mpsc::sync_channel::<()>(1);
+        drop(tokio::task::spawn_blocking(move || released.recv()));
         tokio::time::pause();
         Self(hold)
     }

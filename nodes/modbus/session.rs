@@ -160,3 +160,23 @@ fn fitting(response: Response, need: Need) -> Option<Answer> {
 fn code(exception: ExceptionCode) -> u8 {
     exception.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_as_many_values_of_the_same_table_are_an_answer() {
+        let bits = |count| vec![true; count];
+        let coils = |count| Need { table: Table::Coil, start: 0, count };
+        assert_eq!(fitting(Response::ReadCoils(bits(8)), coils(3)), Some(Answer::Bits(bits(3))));
+        assert_eq!(fitting(Response::ReadCoils(bits(16)), coils(9)), Some(Answer::Bits(bits(9))));
+        assert_eq!(fitting(Response::ReadCoils(bits(16)), coils(8)), None);
+        assert_eq!(fitting(Response::ReadCoils(bits(8)), coils(9)), None);
+        assert_eq!(fitting(Response::ReadDiscreteInputs(bits(8)), coils(3)), None);
+        let inputs = Need { table: Table::Input, start: 0, count: 2 };
+        assert_eq!(fitting(Response::ReadInputRegisters(vec![1, 2]), inputs), Some(Answer::Words(vec![1, 2])));
+        assert_eq!(fitting(Response::ReadInputRegisters(vec![1]), inputs), None);
+        assert_eq!(fitting(Response::ReadHoldingRegisters(vec![1, 2]), inputs), None);
+    }
+}

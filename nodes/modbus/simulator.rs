@@ -84,7 +84,8 @@ impl Device for Simulator {
                 ));
             };
             let connected = |stream: TcpStream, _| async move {
-                stream.set_nodelay(true)?;
+                // An error here would end the whole server, and without it an answer is only a little later.
+                let _ = stream.set_nodelay(true);
                 Ok(Some((Arc::clone(memory), stream)))
             };
             // The server's tasks, one a connection, end when this future is dropped. A client that breaks off is no news.
@@ -166,5 +167,102 @@ fn moving(point: &Point, age: Duration) -> Value {
         Kind::U16 | Kind::U32 | Kind::U64 => Value::U64(count % 1000),
         Kind::Bool | Kind::Bit => Value::Bool((count / 50).is_multiple_of(2)),
         Kind::String => Value::Text(format!("{:04} SIMULATED", count / 10 % 10_000).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Modbus;
+    use super::super::config::Config;
+    use super::super::peer::source;
+    use super::*;
+    use fieldflow_contract::{NodeSpec as _, Quality, Source as _};
+    use serde_json::json;
+
+    /// Runs the device while the test runs, and no longer.
+    macro_rules! beside {
+        ($device:ident, $test:expr) => {
+            tokio::select! {
+                ended = $device.serve() => panic!("the device ended: {ended:?}"),
+                result = $test => result,
+            }
+        };
+    }
+
+    fn simulator(configs: &[serde_json::Value]) -> Simulator {
+        let configs: Vec<Config> =
+            configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
+        let settings = |config: &Config| super::super::settings(config).unwrap();
+        let mut device = Simulator::new(settings(&configs[0]).endpoint);
+        for config in &configs {
+            device.add(config.unit, settings(config).points);
+        }
+        device
+    }
+
+    #[tokio::test]
+    async fn the_simulated_device_moves_every_tag_in_its_own_type_and_order() {
+        let tags = json!({
+            "f": { "at": "holding:0", "as": "f32", "order": "CDAB" }, "d": { "at": "input:0", "as": "f64", "order": "HGFEDCBA" },
+            "i": { "at": "holding:2", "as": "i16", "order": "BA" }, "u": { "at": "holding:3", "as": "u64" },
+            "t": { "at": "input:4", "as": "string", "length": 4 }, "c": { "at": "coil:3" }, "x": { "at": "discrete:0" },
+            "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" },
+        });
+        let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "unit": 3, "tags": tags })]);
+        device.bind().await.unwrap();
+        let (mut source, _) = source(&device.address(), &tags, &json!({ "unit": 3 }));
+        let first = beside!(device, async {
+            source.connect().await.unwrap();
+            source.read().await.unwrap().batch
+        });
+        assert_eq!(first.len(), 9);
+        for record in first.records() {
+            assert_eq!(record.quality, Quality::GOOD, "{record:?}");
+            match (record.tag.name(), &record.value) {
+                ("f" | "d", value) => assert!((40.0..=80.0).contains(&value.as_f64().unwrap()), "{record:?}"),
+                ("i", Value::I64(value)) => assert!((0..1000).contains(value)),
+                ("u", Value::U64(value)) => assert!(*value < 1000),
+                ("t", Value::Text(text)) => assert!(text.ends_with(" SIM"), "{text}"),
+                ("c" | "x" | "b0" | "b5", Value::Bool(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_simulated_device_refuses_holes_writes_and_strange_units_and_hangs_up_when_dropped() {
+        use tokio_modbus::ExceptionCode;
+        use tokio_modbus::client::{Reader as _, Writer as _, tcp};
+        use tokio_modbus::prelude::{Slave, SlaveContext as _};
+
+        let config = json!({ "url": "tcp://127.0.0.1:0", "tags": { "a": { "at": "holding:7" } } });
+        let mut device = simulator(&[config]);
+        device.bind().await.unwrap();
+        let address = ([127, 0, 0, 1], device.port().unwrap()).into();
+        let mut client = beside!(device, async {
+            let mut client = tcp::connect_slave(address, Slave(1)).await.unwrap();
+            assert_eq!(client.read_holding_registers(7, 1).await.unwrap().map(|words| words.len()), Ok(1));
+            assert_eq!(client.read_holding_registers(7, 2).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
+            assert_eq!(client.read_holding_registers(7, 126).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
+            assert_eq!(client.read_holding_registers(7, 0).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
+            assert_eq!(client.read_input_registers(7, 1).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
+            assert_eq!(client.write_single_register(7, 1).await.unwrap(), Err(ExceptionCode::IllegalFunction));
+            client.set_slave(Slave(2));
+            assert_eq!(client.read_holding_registers(7, 1).await.unwrap(), Err(ExceptionCode::GatewayTargetDevice));
+            client
+        });
+        assert!(client.read_holding_registers(7, 1).await.is_err(), "nobody serves any more");
+    }
+
+    #[test]
+    fn one_device_is_simulated_for_each_address() {
+        let config = |url: &str, unit: u8| {
+            serde_json::from_value(json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } })).unwrap()
+        };
+        let configs =
+            [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];
+        let devices = Modbus::simulate(&configs).unwrap();
+        let addresses: Vec<String> = devices.iter().map(|device| device.address()).collect();
+        assert_eq!(addresses, ["tcp://127.0.0.1:1502", "tcp://127.0.0.1:1503"]);
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{Device as _, NodeError, Quality, Record, Source as _, Timestamp, Value};
+use fieldflow_contract::{Cause, NodeError, Quality, Record, Source as _, Timestamp, Value};
 use serde_json::json;
 use tokio::time::advance;
 
 use super::peer::{FrozenTime, Peer, source};
 use super::source::Poller;
-use super::*;
 
 /// The records of the next poll as text: `name=value` or `name=quality`.
 async fn poll(source: &mut Poller) -> Vec<String> {
@@ -23,7 +22,7 @@ fn text(record: &Record) -> String {
     }
 }
 
-fn cause(error: NodeError) -> fieldflow_contract::Cause {
+fn cause(error: NodeError) -> Cause {
     match error {
         NodeError::Disconnected(cause) => cause,
         other => panic!("not a lost connection: {other:?}"),
@@ -86,6 +85,7 @@ async fn an_answer_that_fits_no_request_closes_the_connection() {
         ("exception of another function", "another function"),
         ("too few", "has not the 2 values asked for"),
         ("too many", "has not the 2 values asked for"),
+        ("none", "has not the 2 values asked for"),
         ("byte count without its bytes", "no Modbus answer"),
         ("odd byte count", "no Modbus answer"),
         ("protocol", "no Modbus answer"),
@@ -109,6 +109,7 @@ async fn an_answer_that_fits_no_request_closes_the_connection() {
                 "exception of another function" => asked.frame(0x84, &[2]),
                 "too few" => asked.registers(&[0]),
                 "too many" => asked.registers(&[0, 1, 2]),
+                "none" => asked.registers(&[]),
                 "byte count without its bytes" => asked.frame(3, &[4, 0, 0]),
                 "odd byte count" => asked.frame(3, &[3, 0, 0, 0]),
                 "protocol" => [0, 0, 0, 1, 0, 3, 1, 3, 0].to_vec(),
@@ -276,88 +277,4 @@ async fn a_device_that_is_not_there_is_told_in_words() {
     let lost = cause(source.connect().await.unwrap_err());
     assert!(lost.message.starts_with(&format!("{url} refused the connection")), "{lost}");
     assert_eq!(lost.quality, Quality::BAD_NOT_CONNECTED);
-}
-
-/// Runs the device while the test runs, and no longer.
-macro_rules! beside {
-    ($device:ident, $test:expr) => {
-        tokio::select! {
-            ended = $device.serve() => panic!("the device ended: {ended:?}"),
-            result = $test => result,
-        }
-    };
-}
-
-fn simulator(configs: &[serde_json::Value]) -> Simulator {
-    let configs: Vec<Config> = configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
-    let settings = |config: &Config| super::settings(config).unwrap();
-    let mut device = Simulator::new(settings(&configs[0]).endpoint);
-    configs.iter().for_each(|config| device.add(config.unit, settings(config).points));
-    device
-}
-
-#[tokio::test]
-async fn the_simulated_device_moves_every_tag_in_its_own_type_and_order() {
-    let tags = json!({
-        "f": { "at": "holding:0", "as": "f32", "order": "CDAB" }, "d": { "at": "input:0", "as": "f64", "order": "HGFEDCBA" },
-        "i": { "at": "holding:2", "as": "i16", "order": "BA" }, "u": { "at": "holding:3", "as": "u64" },
-        "t": { "at": "input:4", "as": "string", "length": 4 }, "c": { "at": "coil:3" }, "x": { "at": "discrete:0" },
-        "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" },
-    });
-    let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "unit": 3, "tags": tags })]);
-    device.bind().await.unwrap();
-    let (mut source, _) = source(&device.address(), &tags, &json!({ "unit": 3 }));
-    let first = beside!(device, async {
-        source.connect().await.unwrap();
-        source.read().await.unwrap().batch
-    });
-    assert_eq!(first.len(), 9);
-    for record in first.records() {
-        assert_eq!(record.quality, Quality::GOOD, "{record:?}");
-        match (record.tag.name(), &record.value) {
-            ("f" | "d", value) => assert!((40.0..=80.0).contains(&value.as_f64().unwrap()), "{record:?}"),
-            ("i", Value::I64(value)) => assert!((0..1000).contains(value)),
-            ("u", Value::U64(value)) => assert!(*value < 1000),
-            ("t", Value::Text(text)) => assert!(text.ends_with(" SIM"), "{text}"),
-            ("c" | "x" | "b0" | "b5", Value::Bool(_)) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_simulated_device_refuses_holes_writes_and_strange_units_and_hangs_up_when_dropped() {
-    use tokio_modbus::ExceptionCode;
-    use tokio_modbus::client::{Reader as _, Writer as _, tcp};
-    use tokio_modbus::prelude::{Slave, SlaveContext as _};
-
-    let config = json!({ "url": "tcp://127.0.0.1:0", "tags": { "a": { "at": "holding:7" } } });
-    let mut device = simulator(&[config]);
-    device.bind().await.unwrap();
-    let address = ([127, 0, 0, 1], device.port().unwrap()).into();
-    let mut client = beside!(device, async {
-        let mut client = tcp::connect_slave(address, Slave(1)).await.unwrap();
-        assert_eq!(client.read_holding_registers(7, 1).await.unwrap().map(|words| words.len()), Ok(1));
-        assert_eq!(client.read_holding_registers(7, 2).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
-        assert_eq!(client.read_holding_registers(7, 126).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
-        assert_eq!(client.read_holding_registers(7, 0).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
-        assert_eq!(client.read_input_registers(7, 1).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
-        assert_eq!(client.write_single_register(7, 1).await.unwrap(), Err(ExceptionCode::IllegalFunction));
-        client.set_slave(Slave(2));
-        assert_eq!(client.read_holding_registers(7, 1).await.unwrap(), Err(ExceptionCode::GatewayTargetDevice));
-        client
-    });
-    assert!(client.read_holding_registers(7, 1).await.is_err(), "nobody serves any more");
-}
-
-#[test]
-fn one_device_is_simulated_for_each_address() {
-    let config = |url: &str, unit: u8| {
-        serde_json::from_value(json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } })).unwrap()
-    };
-    let configs =
-        [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];
-    let devices = Modbus::simulate(&configs).unwrap();
-    let addresses: Vec<String> = devices.iter().map(|device| device.address()).collect();
-    assert_eq!(addresses, ["tcp://127.0.0.1:1502", "tcp://127.0.0.1:1503"]);
 }
