@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too: what they cannot have, they fail by")]
 
 mod node_cases;
+mod runtime;

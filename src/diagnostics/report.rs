@@ -2,7 +2,7 @@
 
 use fieldflow_contract::Severity;
 
-use crate::diagnostics::{Code, Place, Secrets};
+use crate::diagnostics::{Code, Place, Secrets, codes};
 
 /// One thing that is wrong, with where and what to do about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +95,16 @@ impl Report {
     /// The values that the report hides.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Whether a file could not even be read, so that nothing is known of what stands in it.
+    pub fn is_unreadable(&self) -> bool {
+        self.found.iter().any(|found| found.code == &codes::UNREADABLE)
     }
 
     /// Whether there is anything because of which the pipeline cannot run.

@@ -1,0 +1,135 @@
+//! A pipeline at work: starting it, watching it, stopping it, and what was left when it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fieldflow_contract::{Cause, Node};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::edge::EdgeAccount;
+use super::node_task::Exit;
+use super::plan::{Plan, PlannedNode};
+use super::status::NodeStatus;
+use super::{sink_loop, source_loop, transform_loop};
+use crate::telemetry::PipelineSnapshot;
+
+/// A pipeline at work.
+pub struct Running {
+    observer: Observer,
+    tasks: JoinSet<(String, Exit)>,
+    stop: CancellationToken,
+}
+
+/// Takes snapshots of a pipeline, at any time and from anywhere, also after its end.
+#[derive(Clone)]
+pub struct Observer {
+    pipeline: Arc<str>,
+    nodes: Arc<[Arc<NodeStatus>]>,
+    edges: Arc<[Arc<EdgeAccount>]>,
+}
+
+impl Observer {
+    /// This moment.
+    pub fn snapshot(&self) -> PipelineSnapshot {
+        PipelineSnapshot {
+            pipeline: self.pipeline.to_string(),
+            nodes: self.nodes.iter().map(|node| node.snapshot()).collect(),
+            edges: self.edges.iter().map(|edge| edge.snapshot()).collect(),
+        }
+    }
+}
+
+/// How a pipeline ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The node that could not go on, and why.
+    pub broken: Option<(String, Cause)>,
+    /// Whether everything that was on its way arrived within the grace time.
+    pub drained: bool,
+    /// What was left in the edges, as `from -> to` and records.
+    pub left: Vec<(String, u64)>,
+    /// Batches that were on their way and whose source was never told that they arrived.
+    pub unresolved: u64,
+}
+
+impl Plan {
+    /// Starts every node.
+    pub fn start(self) -> Running {
+        let nodes: Arc<[_]> = self.nodes.iter().map(|node| Arc::clone(&node.task.status)).collect();
+        let observer = Observer { pipeline: self.pipeline.into(), nodes, edges: self.edges.into() };
+        let mut tasks = JoinSet::new();
+        for PlannedNode { name, node, task, inbox, fanout, times } in self.nodes {
+            tasks.spawn(async move {
+                let exit = match node {
+                    Node::Source(source) => source_loop::run(task, source, fanout).await,
+                    Node::Transform(transform) => transform_loop::run(task, transform, inbox, fanout).await,
+                    Node::Sink(sink) => sink_loop::run(task, sink, inbox, fanout, times).await,
+                };
+                (name, exit)
+            });
+        }
+        Running { observer, tasks, stop: self.stop }
+    }
+}
+
+impl Running {
+    /// Who takes snapshots.
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+
+    /// Runs until all input has ended, a node is broken, or `stop` is done; then drains for at most `grace`.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>, grace: Duration) -> Finished {
+        let mut broken = None;
+        let mut stop = std::pin::pin!(stop);
+        let mut deadline: Option<Instant> = None;
+        let drained = loop {
+            let over = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let begin_to_stop = tokio::select! {
+                () = &mut stop, if deadline.is_none() => true,
+                () = over => break false,
+                ended = self.tasks.join_next() => match ended {
+                    None => break true,
+                    Some(Ok((node, Exit::Broken(cause)))) => {
+                        broken = broken.or(Some((node, cause)));
+                        true
+                    }
+                    Some(Ok((_, Exit::Done))) => false,
+                    // The loops catch what a node does; a panic of a loop itself is a bug, and is said aloud.
+                    Some(Err(error)) => {
+                        broken = broken.or_else(|| Some(("(runtime)".to_owned(), Cause::new(error.to_string()))));
+                        true
+                    }
+                },
+            };
+            if begin_to_stop && deadline.is_none() {
+                info!(pipeline = %self.observer.pipeline, "stopping: sources first, then what is on its way");
+                self.stop.cancel();
+                deadline = Some(Instant::now() + grace);
+            }
+        };
+        self.tasks.shutdown().await;
+        self.finished(broken, drained)
+    }
+
+    fn finished(&self, broken: Option<(String, Cause)>, drained: bool) -> Finished {
+        let snapshot = self.observer.snapshot();
+        let left = snapshot.edges.iter().filter(|edge| edge.depth != 0);
+        let failed =
+            |node: &crate::telemetry::NodeSnapshot| node.source.map(|source| source.outstanding + source.resolved[3]);
+        Finished {
+            broken,
+            drained,
+            left: left.map(|edge| (format!("{} -> {}", edge.from, edge.to), edge.depth)).collect(),
+            unresolved: snapshot.nodes.iter().filter_map(failed).sum(),
+        }
+    }
+}

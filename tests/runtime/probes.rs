@@ -1,0 +1,250 @@
+//! Nodes for tests: a source, a transform and a sink that do as their options say, and tell what happened.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use fieldflow_contract::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+/// What a probe saw and what a test may change, found by the probe's id.
+pub(crate) struct Probe {
+    /// Outcomes of a source's batches, as they were told: the batch's number and its outcome.
+    pub(crate) outcomes: Mutex<Vec<(u64, Outcome)>>,
+    /// Values that a sink wrote, in order; a Bad record is `-1`.
+    pub(crate) written: Mutex<Vec<i64>>,
+    /// A sink writes only while this is open.
+    pub(crate) open: watch::Sender<bool>,
+    counts: [AtomicU64; 3],
+}
+
+static PROBES: LazyLock<Mutex<HashMap<String, Arc<Probe>>>> = LazyLock::new(Mutex::default);
+
+/// The probe of this id, made if it is not there yet. Ids are unique over all tests of the binary.
+pub(crate) fn probe(id: &str) -> Arc<Probe> {
+    let new = || Probe {
+        outcomes: Mutex::default(),
+        written: Mutex::default(),
+        open: watch::Sender::new(true),
+        counts: Default::default(),
+    };
+    Arc::clone(PROBES.lock().unwrap().entry(id.to_owned()).or_insert_with(|| Arc::new(new())))
+}
+
+impl Probe {
+    pub(crate) fn written(&self) -> Vec<i64> {
+        self.written.lock().unwrap().clone()
+    }
+
+    /// The outcomes in the order of the batches.
+    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+        let mut outcomes = self.outcomes.lock().unwrap().clone();
+        outcomes.sort_unstable();
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Takes one of a number of chances; `false` when they are used up. Kept here, so that a rebuilt node does not get new ones.
+    fn chance(&self, which: usize, most: u64) -> bool {
+        self.counts[which].fetch_add(1, Ordering::SeqCst) < most
+    }
+}
+
+fn value(record: &Record) -> i64 {
+    if let Value::I64(value) = record.value { value } else { -1 }
+}
+
+fn contains(batch: &Batch, wanted: Option<i64>) -> bool {
+    wanted.is_some_and(|wanted| batch.records().iter().any(|record| value(record) == wanted))
+}
+
+/// Emits numbered records, and keeps what it is told of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScriptConfig {
+    id: String,
+    /// Batches to emit; endless if left out.
+    batches: Option<u64>,
+    #[serde(default = "ten")]
+    records: u64,
+    #[serde(default = "ten")]
+    tags: u64,
+    every: Option<Span>,
+    /// The link breaks after so many batches …
+    lose_after: Option<u64>,
+    /// … and so many tries to connect fail.
+    #[serde(default)]
+    down: u64,
+}
+
+fn ten() -> u64 {
+    10
+}
+
+pub(crate) struct ScriptSource;
+
+impl NodeSpec for ScriptSource {
+    const TYPE: &'static str = "script";
+    const ROLE: Role = Role::Source;
+    const EXAMPLE: &'static str = "id: a";
+    type Config = ScriptConfig;
+    fn ports(_: &ScriptConfig) -> Ports {
+        Ports::source(Carries::Values)
+    }
+    fn build(config: ScriptConfig, context: &BuildContext) -> Result<Node, BuildError> {
+        let (probe, clock) = (probe(&config.id), Arc::clone(&context.clock));
+        Ok(Node::source(Script { config, probe, clock, sent: 0, lost: false }))
+    }
+}
+
+struct Script {
+    config: ScriptConfig,
+    probe: Arc<Probe>,
+    clock: Arc<dyn Clock>,
+    sent: u64,
+    lost: bool,
+}
+
+impl Source for Script {
+    async fn connect(&mut self) -> Result<(), NodeError> {
+        if self.lost && self.probe.chance(0, self.config.down) {
+            return Err(NodeError::Disconnected(Cause::new("the script says that the device is away")));
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Delivery, NodeError> {
+        if self.config.batches == Some(self.sent) {
+            return Err(NodeError::Ended);
+        }
+        if self.config.lose_after == Some(self.sent) && !self.lost {
+            self.lost = true;
+            return Err(NodeError::Disconnected(
+                Cause::new("the script breaks the link").with_quality(Quality::BAD_TIMEOUT),
+            ));
+        }
+        if let Some(every) = self.config.every {
+            tokio::time::sleep(every.0).await;
+        }
+        let number = self.sent;
+        self.sent += 1;
+        let now = self.clock.now();
+        let record = |n: u64| {
+            let tag = Tag::new(&format!("script.{}", n % self.config.tags)).unwrap();
+            Record::good(tag, now, Value::I64(n as i64))
+        };
+        let first = number * self.config.records;
+        let batch = Batch::new((first..first + self.config.records).map(record).collect(), now).unwrap();
+        let probe = Arc::clone(&self.probe);
+        Ok(Delivery { batch, ack: Ack::new(move |outcome| probe.outcomes.lock().unwrap().push((number, outcome))) })
+    }
+
+    fn outage(&mut self, cause: &Cause, now: Timestamp) -> Option<Batch> {
+        Some(Batch::one(Record::bad(Tag::new("script.0").unwrap(), now, cause.quality), now))
+    }
+}
+
+/// Lets everything pass, but panics when it meets a value.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MineConfig {
+    id: String,
+    panic_on: i64,
+}
+
+pub(crate) struct MineTransform;
+
+impl NodeSpec for MineTransform {
+    const TYPE: &'static str = "mine";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "{ id: a, panic_on: 1 }";
+    type Config = MineConfig;
+    fn ports(_: &MineConfig) -> Ports {
+        Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+    fn build(config: MineConfig, _: &BuildContext) -> Result<Node, BuildError> {
+        let _ = probe(&config.id);
+        Ok(Node::transform(Mine { config }))
+    }
+}
+
+struct Mine {
+    config: MineConfig,
+}
+
+impl Transform for Mine {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        assert!(!contains(&batch, Some(self.config.panic_on)), "stepped on the mine");
+        out.emit(batch);
+        Ok(())
+    }
+}
+
+/// Writes to the probe, with the troubles that its options name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProbeConfig {
+    id: String,
+    /// So many writes find the link broken.
+    #[serde(default)]
+    fail: u64,
+    /// A batch with this value is refused for good.
+    reject: Option<i64>,
+    /// A batch with this value makes it panic …
+    panic_on: Option<i64>,
+    /// … so often.
+    #[serde(default)]
+    panics: u64,
+    /// A batch with this value breaks it.
+    break_on: Option<i64>,
+}
+
+pub(crate) struct ProbeSink;
+
+impl NodeSpec for ProbeSink {
+    const TYPE: &'static str = "probe";
+    const ROLE: Role = Role::Sink;
+    const EXAMPLE: &'static str = "id: a";
+    type Config = ProbeConfig;
+    fn ports(_: &ProbeConfig) -> Ports {
+        Ports::sink(Carries::Any).with_rejected()
+    }
+    fn build(config: ProbeConfig, _: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::sink(Writer { probe: probe(&config.id), config }))
+    }
+}
+
+struct Writer {
+    config: ProbeConfig,
+    probe: Arc<Probe>,
+}
+
+impl Sink for Writer {
+    async fn connect(&mut self) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    fn gather(&self) -> Gather {
+        Gather { records: 20, wait: Duration::ZERO }
+    }
+
+    async fn write(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
+        let mut open = self.probe.open.subscribe();
+        open.wait_for(|open| *open).await.unwrap();
+        if self.probe.chance(1, self.config.fail) {
+            return Err(NodeError::Disconnected(Cause::new("the sink is away")));
+        }
+        if batches.iter().any(|batch| contains(batch, self.config.reject)) {
+            return Err(NodeError::Rejected(Cause::new("the sink will not have it")));
+        }
+        if batches.iter().any(|batch| contains(batch, self.config.break_on)) {
+            return Err(NodeError::Broken(Cause::new("the sink cannot go on")));
+        }
+        let mined = batches.iter().any(|batch| contains(batch, self.config.panic_on));
+        assert!(!(mined && self.probe.chance(2, self.config.panics)), "the sink stepped on it");
+        self.probe.written.lock().unwrap().extend(batches.iter().flat_map(Batch::records).map(value));
+        Ok(())
+    }
+}
