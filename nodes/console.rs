@@ -28,7 +28,7 @@ pub(crate) struct Config {}
 impl NodeSpec for Console {
     const TYPE: &'static str = "console";
     const ROLE: Role = Role::Sink;
-    const EXAMPLE: &'static str = "{}";
+    const EXAMPLE: &'static str = "";
     type Config = Config;
 
     fn ports(_: &Config) -> Ports {

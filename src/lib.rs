@@ -5,8 +5,8 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | `cli` | the command line, one file per verb |
-//! | `web` | `/metrics` and `/health`: the only HTTP code |
+//! | [`cli`] | the command line, one file per verb |
+//! | [`web`] | `/metrics` and `/health`: the only HTTP code |
 //! | [`runtime`] | plan → running: the loops that drive nodes, edges, acks, back-off, shutdown |
 //! | [`graph`] | the checked graph: pure data, no I/O, no async |
 //! | [`config`] | YAML as a tree that knows the place of every key and value; the only user of the YAML crate |
@@ -33,8 +33,10 @@
 //!
 //! `tests/tidy.rs` holds the direction of imports, `clippy.toml` the bans, `tests/generated.rs` the schemas and tables.
 
+pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod graph;
 pub mod runtime;
 pub mod telemetry;
+pub mod web;

@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too: what they cannot have, they fail by")]
 
+mod cli;
+mod generated;
 mod node_cases;
 mod runtime;
+mod tidy;

@@ -1,0 +1,79 @@
+//! The command line: one file per verb.
+//!
+//! Data goes to stdout, messages to stderr. Exit codes: 0 well, 1 the answer is no, 2 could not be asked.
+
+mod completions;
+mod graph;
+mod load;
+mod nodes;
+mod output;
+mod run;
+mod schema;
+mod simulate;
+mod validate;
+
+pub use nodes::summary;
+pub use schema::schemas;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use fieldflow_contract::NodeKind;
+
+/// The node types that a command line knows.
+pub type Kinds = &'static [&'static dyn NodeKind];
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All well.
+    Well,
+    /// The answer is no: invalid, failed, broke.
+    No,
+    /// The question could not be asked: usage, unreadable file, address taken.
+    Unasked,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Well => Self::SUCCESS,
+            Exit::No => Self::from(1),
+            Exit::Unasked => Self::from(2),
+        }
+    }
+}
+
+/// Dataflow for the plant floor: a YAML file, checked, run, observed; and nothing that was acknowledged is lost.
+#[derive(Parser)]
+#[command(name = "fieldflow", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Try it without a device:\n  fieldflow run pipelines/demo.yaml --simulate --for 10s")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Args),
+    Validate(validate::Args),
+    Graph(graph::Args),
+    Nodes(nodes::Args),
+    Schema(schema::Args),
+    Simulate(simulate::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command line with these node types.
+pub fn main(kinds: Kinds) -> ExitCode {
+    let exit = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args, kinds),
+        Verb::Validate(args) => validate::run(&args, kinds),
+        Verb::Graph(args) => graph::run(&args, kinds),
+        Verb::Nodes(args) => nodes::run(&args, kinds),
+        Verb::Schema(args) => schema::run(&args, kinds),
+        Verb::Simulate(args) => simulate::run(&args, kinds),
+        Verb::Completions(args) => completions::run(&args),
+    };
+    exit.into()
+}

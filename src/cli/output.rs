@@ -1,0 +1,32 @@
+//! Where words go: data to stdout, messages to stderr, colour only on a terminal.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write as _};
+
+/// Prints data to stdout. A reader that closed the pipe has seen enough, and is no error.
+pub(super) fn data(text: impl Display) {
+    let mut stdout = io::stdout().lock();
+    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Prints a message to stderr, on a line of its own.
+pub(super) fn message(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints why something could not be done.
+pub(super) fn error(text: impl Display) {
+    let (on, off) = if coloured(&io::stderr()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    message(format_args!("{on}error{off}: {text}"));
+}
+
+/// Prints what is not as it was meant, but can go on.
+pub(super) fn warning(text: impl Display) {
+    let (on, off) = if coloured(&io::stderr()) { ("\x1b[1;33m", "\x1b[0m") } else { ("", "") };
+    message(format_args!("{on}warning{off}: {text}"));
+}
+
+/// Whether this stream wants colour: a terminal, unless `NO_COLOR` is set.
+pub(super) fn coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

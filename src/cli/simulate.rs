@@ -1,0 +1,91 @@
+//! `fieldflow simulate`: serves the devices that a pipeline's sources would talk to.
+
+use std::io;
+use std::path::PathBuf;
+
+use fieldflow_contract::Device;
+use tokio::task::JoinSet;
+
+use super::{Exit, Kinds, load, output};
+use crate::graph::Graph;
+
+/// Serve the devices that a pipeline's sources would talk to, on their addresses.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  fieldflow simulate pipelines/demo.yaml\n  fieldflow run pipelines/demo.yaml   # beside it"
+)]
+pub(super) struct Args {
+    /// The pipeline files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// Devices that have their addresses and wait to be served.
+pub(super) struct Simulation(Vec<Box<dyn Device>>);
+
+impl Simulation {
+    /// Takes the addresses of all devices that the sources of these graphs would talk to.
+    pub(super) async fn bind(graphs: &[Graph], kinds: Kinds) -> Result<Self, String> {
+        let mut devices = Vec::new();
+        for kind in kinds {
+            let of_kind = graphs.iter().flat_map(Graph::nodes).filter(|node| node.kind.type_name() == kind.type_name());
+            let options: Vec<serde_json::Value> = of_kind.map(|node| node.options.clone()).collect();
+            if !options.is_empty() {
+                devices.extend(kind.simulate(&options).map_err(|error| error.to_string())?);
+            }
+        }
+        for device in &mut devices {
+            let address = device.address();
+            device.bind().await.map_err(|error| format!("cannot simulate the device at {address}: {error}"))?;
+        }
+        Ok(Self(devices))
+    }
+
+    /// The addresses that are served.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|device| device.address()).collect()
+    }
+
+    /// Serves all devices until the future is dropped, or one cannot go on.
+    pub(super) async fn serve(self) -> io::Result<()> {
+        let mut devices = JoinSet::new();
+        for mut device in self.0 {
+            devices.spawn(async move { device.serve().await });
+        }
+        match devices.join_next().await {
+            None => std::future::pending().await,
+            Some(ended) => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
+    let graphs = match load::graphs(&args.files, kinds) {
+        Ok(graphs) => graphs,
+        Err(exit) => return exit,
+    };
+    super::run::block_on(async {
+        let simulation = match Simulation::bind(&graphs, kinds).await {
+            Ok(simulation) => simulation,
+            Err(error) => {
+                output::error(error);
+                return Exit::Unasked;
+            }
+        };
+        if simulation.addresses().is_empty() {
+            output::message("these pipelines talk to no device that can be simulated");
+            return Exit::Well;
+        }
+        for address in simulation.addresses() {
+            output::message(format_args!("serving {address}; Ctrl-C ends it"));
+        }
+        tokio::select! {
+            served = simulation.serve() => {
+                let error = served.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+                output::error(format_args!("a simulated device stopped: {error}"));
+                Exit::No
+            }
+            () = super::run::signalled() => Exit::Well,
+        }
+    })
+}

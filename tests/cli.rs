@@ -1,0 +1,317 @@
+//! The binary as a person uses it: verbs, exit codes, signals, what it prints and what it leaves behind.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::generated::{root, up_to_date};
+
+fn fieldflow(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fieldflow"));
+    command.args(args).current_dir(root()).stdin(Stdio::null()).env_remove("RUST_LOG");
+    command
+}
+
+fn ask(args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = fieldflow(args).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A pipeline in a folder of its own, with the demo's device on a free port.
+struct Site {
+    dir: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Site {
+    fn demo() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let demo = fs::read_to_string(root().join("pipelines/demo.yaml")).unwrap();
+        Self::of(&demo.replace("127.0.0.1:1502", &format!("127.0.0.1:{port}")))
+    }
+
+    fn of(yaml: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("site.yaml");
+        fs::write(&file, yaml).unwrap();
+        Self { dir, file }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn run(&self, more: &[&str]) -> Command {
+        let mut command = fieldflow(&["run", self.file.to_str().unwrap(), "--data-dir", self.data().to_str().unwrap()]);
+        command.args(more);
+        command
+    }
+
+    fn samples(&self) -> i64 {
+        let database = rusqlite::Connection::open(self.data().join("demo/boiler.db")).unwrap();
+        database.query_row("SELECT count(*) FROM samples WHERE quality = 0", [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// A running pipeline; it is ended with the test.
+struct Started {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    heard: String,
+}
+
+impl Started {
+    fn new(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr, heard: String::new() }
+    }
+
+    /// Reads stderr up to a line with these words.
+    fn hear(&mut self, words: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "ended before it said `{words}`:\n{}", self.heard);
+            self.heard.push_str(&line);
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the end; the exit code and all that was said on stderr.
+    fn end(mut self) -> (i32, String) {
+        self.stderr.read_to_string(&mut self.heard).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), std::mem::take(&mut self.heard))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_demo_runs_against_simulated_devices_and_stores_samples() {
+    let site = Site::demo();
+    let (code, said) = Started::new(&mut site.run(&["--simulate", "--for", "2s", "--listen", "off"])).end();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("simulating") && said.contains("everything on its way arrived"), "{said}");
+    assert!(10 < site.samples(), "two seconds of five tags: {said}");
+}
+
+#[test]
+fn a_signal_drains_and_stops_in_peace() {
+    for name in ["-TERM", "-INT"] {
+        let site = Site::demo();
+        let mut started = Started::new(&mut site.run(&["--simulate", "--listen", "off"]));
+        for _ in 0..4 {
+            started.hear("running");
+        }
+        started.signal(name);
+        let (code, said) = started.end();
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("everything on its way arrived"), "{said}");
+        assert!(!site.data().join("demo/boiler.db-wal").exists(), "the database was closed tidily");
+    }
+}
+
+#[test]
+fn a_second_instance_is_refused_and_told_who_is_there() {
+    let site = Site::demo();
+    let mut first = Started::new(&mut site.run(&["--simulate", "--listen", "off"]));
+    first.hear("running");
+    let (code, said) = Started::new(&mut site.run(&["--listen", "off"])).end();
+    assert_eq!(code, 2);
+    assert!(said.contains(&format!("process {}", first.child.id())), "{said}");
+}
+
+#[test]
+fn figures_and_health_are_served() {
+    let site = Site::demo();
+    let mut started = Started::new(&mut site.run(&["--simulate", "--listen", "127.0.0.1:0"]));
+    let line = started.hear("figures at");
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    for _ in 0..4 {
+        started.hear("running");
+    }
+    let metrics = get(&address, "/metrics");
+    for metric in fieldflow::telemetry::catalogue::METRICS {
+        let conditional = ["_errors_", "_discarded_", "_dropped_", "commit", "latency", "last_record_age"];
+        let expected = !conditional.iter().any(|part| metric.name.contains(part));
+        assert!(!expected || metrics.contains(metric.name), "{} is missing:\n{metrics}", metric.name);
+    }
+    assert!(metrics.contains("fieldflow_unaccounted_records{pipeline=\"demo\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("# TYPE fieldflow_node_busy_seconds_total counter\n"), "{metrics}");
+    let health = get(&address, "/health");
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.contains(r#""name":"boiler","type":"modbus","state":"running""#),
+        "{health}"
+    );
+    assert!(get(&address, "/etc/passwd").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn a_device_that_is_away_is_told_in_health_and_in_one_log_line() {
+    let site = Site::demo();
+    let mut started = Started::new(&mut site.run(&["--listen", "127.0.0.1:0", "--for", "2s"]));
+    let line = started.hear("figures at");
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    started.hear("disconnected");
+    let health = get(&address, "/health");
+    assert!(health.contains(r#""status":"degraded""#) && health.contains("reconnecting"), "{health}");
+    let (code, said) = started.end();
+    assert_eq!(code, 0);
+    assert_eq!(said.matches("disconnected").count(), 1, "a failure that repeats is logged once: {said}");
+}
+
+#[test]
+fn an_address_that_was_asked_for_and_is_taken_is_an_error_the_default_one_a_warning() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Site::demo();
+    let asked = taken.local_addr().unwrap().to_string();
+    let (code, said) = Started::new(&mut site.run(&["--simulate", "--for", "1s", "--listen", &asked])).end();
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains(&asked), "{said}");
+
+    // Whoever holds it: it is taken.
+    let _default = TcpListener::bind("127.0.0.1:9600");
+    let (code, said) = Started::new(&mut site.run(&["--simulate", "--for", "1s"])).end();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("warning") && said.contains("--listen"), "{said}");
+}
+
+#[test]
+fn exit_codes_tell_no_from_could_not_be_asked() {
+    let bad = Site::of("version: 1\nname: x\nnodes: {}\nedges: [a -> b]\n");
+    let file = bad.file.to_str().unwrap();
+    assert_eq!(ask(&["validate", "pipelines/demo.yaml"]).0, 0);
+    assert_eq!(ask(&["validate", file]).0, 1);
+    assert_eq!(ask(&["run", file, "--listen", "off"]).0, 1);
+    assert_eq!(ask(&["validate", "no/such/file.yaml"]).0, 2);
+    assert_eq!(ask(&["validate"]).0, 2);
+    assert_eq!(ask(&["nodes", "modbas"]).0, 1);
+    assert!(!bad.data().exists(), "a file that is wrong leaves nothing behind");
+}
+
+#[test]
+fn findings_can_be_read_by_a_program() {
+    let bad = Site::of("version: 1\nname: x\nnodes: { a: { type: consol } }\nedges: []\n");
+    let (code, stdout, stderr) = ask(&["validate", bad.file.to_str().unwrap(), "--format", "json"]);
+    assert_eq!((code, stderr.as_str()), (1, ""));
+    let findings: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let unknown = findings.as_array().unwrap().iter().find(|finding| finding["line"] == 3).unwrap();
+    assert!(
+        unknown["code"].as_str().unwrap().starts_with('E') && unknown["help"].to_string().contains("console"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn a_dry_run_opens_no_socket_and_writes_no_file() {
+    let site = Site::demo();
+    let before = fs::read_dir(site.dir.path()).unwrap().count();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=socket,connect,bind,openat,open,creat,mkdir,unlink,rename", "-o"])
+        .arg(log.path())
+        .args([env!("CARGO_BIN_EXE_fieldflow"), "validate"])
+        .arg(&site.file)
+        .output();
+    assert_eq!(fs::read_dir(site.dir.path()).unwrap().count(), before);
+    let Ok(output) = traced else { return eprintln!("SKIPPED the system calls of a dry run: there is no strace here") };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for call in fs::read_to_string(log.path()).unwrap().lines() {
+        let opens_to_read =
+            call.contains("open") && !["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.contains(flag));
+        assert!(opens_to_read || call.contains("exited"), "{call}");
+    }
+}
+
+#[test]
+fn graphs_are_printed_as_text_mermaid_and_dot() {
+    for format in ["text", "mermaid", "dot"] {
+        let (code, stdout, _) = ask(&["graph", "pipelines/demo.yaml", "--format", format]);
+        assert_eq!(code, 0);
+        up_to_date(&root().join("tests/cli").join(format!("demo.graph.{format}")), &stdout);
+    }
+}
+
+#[test]
+fn the_catalogue_tells_options_defaults_and_an_example() {
+    let (code, list, _) = ask(&["nodes"]);
+    assert_eq!((code, list.lines().count()), (0, fieldflow_nodes::BUILTIN.len()));
+    for kind in fieldflow_nodes::BUILTIN {
+        let (code, manual, _) = ask(&["nodes", kind.type_name()]);
+        assert_eq!(code, 0);
+        up_to_date(&root().join("tests/cli/nodes").join(format!("{}.txt", kind.type_name())), &manual);
+    }
+}
+
+#[test]
+fn help_shows_an_example_for_every_verb() {
+    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "completions"] {
+        let (code, help, _) = ask(&[verb, "--help"]);
+        assert_eq!(code, 0);
+        assert!(help.contains("Example") && help.contains(&format!("fieldflow {verb}")), "{help}");
+    }
+    assert!(ask(&["completions", "bash"]).1.contains("fieldflow"));
+}
+
+#[test]
+fn the_files_and_the_manual_validate() {
+    for entry in fs::read_dir(root().join("pipelines")).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|end| end == "yaml") {
+            validates(&entry.path());
+        }
+    }
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        validates(&Site::of(block).file);
+    }
+}
+
+fn validates(path: &Path) {
+    let (code, _, said) = ask(&["validate", "--deny-warnings", path.to_str().unwrap()]);
+    assert_eq!(code, 0, "{}: {said}", path.display());
+}
+
+#[test]
+fn the_example_of_every_node_validates() {
+    for kind in fieldflow_nodes::BUILTIN {
+        let indented: String = kind.example().trim_end().lines().map(|line| format!("    {line}\n")).collect();
+        let name = kind.type_name();
+        let (before, after) = match kind.role() {
+            fieldflow_contract::Role::Source => ("", "  - it -> screen\n"),
+            fieldflow_contract::Role::Transform => {
+                ("  gen: { type: generate, rate: 1, tags: { a: { counter: {} } } }\n", "  - gen -> it -> screen\n")
+            }
+            fieldflow_contract::Role::Sink => (
+                "  gen: { type: generate, rate: 1, tags: { a: { counter: {} } } }\n",
+                "  - gen -> it\n  - gen -> screen\n",
+            ),
+        };
+        let yaml = format!(
+            "version: 1\nname: x\nnodes:\n{before}  screen: {{ type: console }}\n  it:\n    type: {name}\n{indented}edges:\n{after}"
+        );
+        validates(&Site::of(&yaml).file);
+    }
+}
