@@ -1,0 +1,68 @@
+//! What the house costs, beside a bare loop in the same run.
+//!
+//! `cargo bench` prints: an edge hop and a transform in nanoseconds a record, and generator → scale → dedupe → sqlite in rows
+//! a second beside a bare prepared-insert loop with the same table, PRAGMAs and rows a transaction. Ratios hold between
+//! machines, absolute figures do not.
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Bench, bare_inserts, nanos, sqlite_rows};
+
+const RECORDS: u64 = 4_000_000;
+const ROWS: u64 = 3_000_000;
+const ROUNDS: usize = 5;
+
+fn main() {
+    // `cargo test --benches` and `cargo clippy` build this file; only `cargo bench` shall run it.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let bench = Bench::new();
+    println!("batches of 256 records, {RECORDS} records a run, one thread, median of {ROUNDS} runs");
+    let hop = slope(&bench, "{ type: pass }");
+    report("edge hop with a node that passes everything on", hop, 25);
+    report("scale, linear, without its hop", slope(&bench, SCALE).saturating_sub(hop), 20);
+    report("dedupe, 1,000 tags, without its hop", slope(&bench, "{ type: dedupe }").saturating_sub(hop), 60);
+
+    for durability in ["power", "process"] {
+        println!(
+            "\n{ROWS} rows, 5000 a transaction, durability: {durability}, median of {ROUNDS} runs, one after the other"
+        );
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            bare.push(bare_inserts(&bench, durability, ROWS));
+            ours.push(sqlite_rows(&bench, durability, ROWS));
+        }
+        let (bare, ours) = (rate(ROWS, median(bare)), rate(ROWS, median(ours)));
+        println!("  bare prepared insert loop           {bare:>10.0} rows/s");
+        println!("  generate → scale → dedupe → sqlite  {ours:>10.0} rows/s");
+        println!("  ratio                               {:>10.2} (at least 0.50)", ours / bare);
+    }
+}
+
+const SCALE: &str = "{ type: scale, rules: [ { tags: \"*\", linear: { factor: 0.1, offset: -40 } } ] }";
+
+/// What one more node of this kind costs: the slope between a chain of one and a chain of nine.
+fn slope(bench: &Bench, node: &str) -> Duration {
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        short.push(bench.chain(node, 1, RECORDS));
+        long.push(bench.chain(node, 9, RECORDS));
+    }
+    median(long).saturating_sub(median(short)) / 8
+}
+
+fn report(what: &str, took: Duration, most: u32) {
+    println!("  {what:<48} {:>6.1} ns a record (at most {most})", nanos(took, RECORDS));
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn rate(rows: u64, took: Duration) -> f64 {
+    rows as f64 / took.as_secs_f64()
+}
