@@ -255,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn bits_of_one_register_are_set_beside_each_other() {
+        let tags = json!({ "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" } });
+        let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "tags": tags })]);
+        let points = device.units.remove(&1).unwrap();
+        let read = Need { table: Table::Holding, start: 9, count: 1 };
+        assert_eq!(words(&points, read, Duration::from_secs(4)), Ok(vec![0b10_0001]), "both on");
+        assert_eq!(words(&points, read, Duration::from_secs(9)), Ok(vec![0]), "both off");
+    }
+
+    #[test]
     fn one_device_is_simulated_for_each_address() {
         let config = |url: &str, unit: u8| {
             serde_json::from_value(json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } })).unwrap()

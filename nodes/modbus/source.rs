@@ -53,7 +53,6 @@ pub(super) struct Place {
 
 impl Source for Poller {
     async fn connect(&mut self) -> Result<(), NodeError> {
-        self.pending = None;
         self.session.connect().await?;
         let now = Instant::now();
         self.groups.iter_mut().for_each(|group| group.due = now);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{Cause, NodeError, Quality, Record, Source as _, Timestamp, Value};
 use serde_json::json;
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use super::peer::{FrozenTime, Peer, source};
 use super::source::Poller;
@@ -116,12 +116,12 @@ async fn an_answer_that_fits_no_request_closes_the_connection() {
                 _ => [0, 0, 0, 0, 0, 1, 1].to_vec(),
             };
             line.send(&frame).await;
-            line.closed().await;
         });
         let lost = cause(read.unwrap_err());
         assert!(lost.message.contains(said), "{bad}: {lost}");
         assert_eq!(lost.quality, Quality::BAD_COMMUNICATION, "{bad}");
         assert_eq!(tally.snapshot()["mismatch"], 1, "{bad}");
+        line.closed().await;
     }
 }
 
@@ -268,6 +268,9 @@ async fn each_interval_is_polled_by_itself() {
     }
     polls.sort();
     assert_eq!(polls, ["fast=0", "fast=0", "fast=0", "slow=1"]);
+    assert!(source.groups.iter().any(|group| Instant::now() < group.due));
+    source.connect().await.unwrap();
+    assert!(source.groups.iter().all(|group| group.due <= Instant::now()), "all are due at once on a new connection");
 }
 
 #[tokio::test]
