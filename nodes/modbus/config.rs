@@ -63,24 +63,20 @@ pub(super) struct TagOptions {
     #[schemars(extend("examples" = ["holding:0"]))]
     pub(super) at: String,
     /// The type. A register is `u16` and a coil or discrete input is `bool` if left out.
-    #[serde(default, rename = "as")]
+    #[serde(rename = "as")]
     pub(super) kind: Option<Kind>,
     /// Which bit of the register, 0 (the least) to 15. Only and always with `as: bit`.
     #[schemars(range(max = 15))]
-    #[serde(default)]
     pub(super) bit: Option<u8>,
     /// How many registers the text takes, 1 to 125, two characters each. Only and always with `as: string`.
     #[schemars(range(min = 1, max = 125))]
-    #[serde(default)]
     pub(super) length: Option<u16>,
     /// The sequence of the bytes on the wire, `A` being the most significant: `AB` or `BA` for 16 bits, `ABCD`, `CDAB` (words
     /// swapped), `BADC`, `DCBA` or any other for 32 bits, eight letters for 64 bits. A string takes `BA` if the characters
     /// of each register are swapped. Most significant first if left out.
-    #[serde(default)]
     #[schemars(extend("examples" = ["CDAB"]))]
     pub(super) order: Option<String>,
     /// How often this tag is read, if not as often as the node says.
-    #[serde(default)]
     pub(super) every: Option<Span>,
     /// Raw values that mean "no value", as unsigned integers of the width of the type, such as `[0x8000]`. They give no value
     /// and the quality `bad:sensor_failure`. For `bool` and `bit` the whole register is compared.

@@ -65,7 +65,7 @@ impl Session {
     /// Asks for registers or bits and waits for the answer to just this.
     pub(super) async fn read(&mut self, need: Need) -> Result<Answer, NodeError> {
         let Some(mut connection) = self.open.take() else {
-            let message = format!("{} was cut off in the middle of a request", self.endpoint);
+            let message = format!("the connection to {} was given up in the middle of a request", self.endpoint);
             return Err(NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED)));
         };
         let Need { table, start, count } = need;
