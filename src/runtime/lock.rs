@@ -41,8 +41,11 @@ impl DirLock {
         let unusable = |error| LockError::Unusable { folder: folder.to_owned(), error };
         make_folder(folder).map_err(unusable)?;
         let path = folder.join("lock");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {
                 sign(&mut file).map_err(unusable)?;
