@@ -24,19 +24,18 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// The ends of a chain, at least two; or what is wrong with it.
-pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<Vec<Endpoint>, Diagnostic> {
+pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<Vec<Endpoint>, Box<Diagnostic>> {
     let place = |part: Range<usize>| Place::new(source, part_of(source, text.value, &text.span, part));
     let wrong = |part: Range<usize>, message: String| {
-        Diagnostic::new(&codes::BAD_EDGE, message)
-            .at(place(part))
-            .help("an edge is written `a -> b`, `a -> b -> c` or `a.port -> b`")
+        let help = "an edge is written `a -> b`, `a -> b -> c` or `a.port -> b`";
+        Box::new(Diagnostic::new(&codes::BAD_EDGE, message).at(place(part)).help(help))
     };
     let mut ends = Vec::new();
     let mut start = 0;
     for piece in text.value.split("->") {
         let name = piece.trim();
         let from = start + (piece.len() - piece.trim_start().len());
-        let part = from..from + name.len();
+        let bytes = from..from + name.len();
         start += piece.len() + "->".len();
         let (node, port) = match name.split_once('.') {
             Some((node, port)) => (node, Some(port)),
@@ -46,15 +45,15 @@ pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<V
             return Err(wrong(0..text.value.len(), "a name is missing at an end of an arrow".to_owned()));
         }
         if !is_name(node) || port.is_some_and(|port| !is_name(port)) {
-            return Err(wrong(part, format!("`{name}` is not the name of a node")));
+            return Err(wrong(bytes, format!("`{name}` is not the name of a node")));
         }
-        ends.push(Endpoint { node: node.to_owned(), port: port.map(str::to_owned), place: place(part) });
+        ends.push(Endpoint { node: node.to_owned(), port: port.map(str::to_owned), place: place(bytes) });
     }
     match ends.as_slice() {
         [_, .., Endpoint { port: Some(port), node, place }] => {
-            Err(Diagnostic::new(&codes::BAD_EDGE, format!("an edge ends at a node, not at its output `{port}`"))
-                .at(place.clone())
-                .help(format!("write `{node}`: an edge begins at an output and ends at the node's one input")))
+            let message = format!("an edge ends at a node, not at its output `{port}`");
+            let help = format!("write `{node}`: an edge begins at an output and ends at the node's one input");
+            Err(Box::new(Diagnostic::new(&codes::BAD_EDGE, message).at(place.clone()).help(help)))
         }
         [_, _, ..] => Ok(ends),
         _ => Err(wrong(0..text.value.len(), "an edge needs two nodes".to_owned())),

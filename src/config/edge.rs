@@ -99,13 +99,13 @@ impl Edge {
         }
     }
 
-    /// The keys of what the language has and this version cannot do yet, each with a word on what it would do.
-    pub(super) fn not_built(&self) -> Vec<(&'static str, &'static str)> {
+    /// What the file asks for and this version cannot do yet: the key, how it is written, and what it is for.
+    pub(super) fn not_built(&self) -> Vec<(&'static str, &'static str, &'static str)> {
         let options = [
-            (self.durable == Some(true), "durable", "edges that survive a restart"),
-            (self.max_age.is_some(), "max_age", "the age limit of durable edges"),
-            (self.when_full == Some(Full::Spill), "when_full", "edges that overflow to disk"),
+            (self.durable == Some(true), "durable", "durable: true", "edges that survive a restart"),
+            (self.max_age.is_some(), "max_age", "max_age", "edges that survive a restart"),
+            (self.when_full == Some(Full::Spill), "when_full", "when_full: spill", "edges that overflow to disk"),
         ];
-        options.into_iter().filter(|(asked, ..)| *asked).map(|(_, key, what)| (key, what)).collect()
+        options.into_iter().filter(|(asked, ..)| *asked).map(|(_, key, written, what)| (key, written, what)).collect()
     }
 }

@@ -63,6 +63,7 @@ impl Loader<'_> {
             Tree::Unknown => return false,
             Tree::Null => {
                 let found = Diagnostic::new(&codes::EMPTY, format!("`{}` is empty", self.source.path()));
+                let found = found.at(Place::new(self.source, 0..0));
                 self.report.push(found.help("a pipeline has `version: 1`, `name`, `nodes` and `edges`"));
                 return false;
             }
@@ -119,15 +120,15 @@ impl Loader<'_> {
     /// The options of an edge, as far as they can be read.
     fn options(&mut self, item: &Item, defaults: &EdgeOptions) -> EdgeOptions {
         let edge: Edge = item.to_json().and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
-        for (key, what) in edge.not_built() {
+        for (key, written, what) in edge.not_built() {
             let span = item.entry(key).map_or(item.span.clone(), |entry| entry.key.span.start..entry.value.span.end);
-            let message = format!("`{key}` is not built yet: {what} come in a later version");
+            let message = format!("`{written}` is not built yet: {what} come in a later version");
             self.push(&codes::NOT_BUILT, message, &span, "take it out for now");
         }
-        if let (Some(bytes), Some(entry)) = (edge.max_bytes, item.entry("max_bytes")) {
-            if bytes.0 == 0 {
-                self.push(&codes::OUT_OF_RANGE, "`max_bytes` must not be 0", &entry.value.span, "such as `64MiB`");
-            }
+        if let (Some(bytes), Some(entry)) = (edge.max_bytes, item.entry("max_bytes"))
+            && bytes.0 == 0
+        {
+            self.push(&codes::OUT_OF_RANGE, "`max_bytes` must not be 0", &entry.value.span, "such as `64MiB`");
         }
         edge.over(defaults)
     }
@@ -171,7 +172,7 @@ impl Loader<'_> {
                 })),
                 Err(found) => {
                     complete = false;
-                    self.report.push(found);
+                    self.report.push(*found);
                 }
             }
         }

@@ -46,8 +46,8 @@ impl Checker<'_> {
                 "a node's name is made of letters, digits, `_` and `-`; a dot separates a port from it in `edges`";
             self.push(&codes::BAD_NAME, message, &entry.key.span, Some(help.to_owned()));
         }
-        let kind = self.kind(entry);
-        let ready = kind.and_then(|kind| self.ready(kind, entry)).filter(|_| is_name(name));
+        let kind = self.kind(entry).filter(|_| is_name(name));
+        let ready = kind.and_then(|kind| self.ready(kind, entry));
         NodeEntry { name: name.clone(), place: Place::new(self.source, entry.key.span.clone()), kind, ready }
     }
 

@@ -23,7 +23,7 @@ const MOST_COPIED: usize = 1 << 20;
 pub(super) fn parse(source: &Arc<SourceText>, report: &mut Report) -> Option<Item> {
     let mut builder = Builder { source, report, open: Vec::new(), root: None, anchors: HashMap::new(), copied: 0 };
     match builder.run() {
-        Ok(()) => builder.root,
+        Ok(()) => Some(builder.root.unwrap_or(Item { value: Tree::Null, span: 0..0 })),
         Err(found) => {
             report.push(*found);
             None
@@ -123,7 +123,9 @@ impl Builder<'_> {
             Holds::Map(entries, _) => {
                 let last = entries.last().map_or(0, |entry| entry.value.span.end);
                 let (entries, found) = merge::entries(entries, self.source);
-                found.into_iter().for_each(|one| self.report.push(one));
+                for one in found {
+                    self.report.push(one);
+                }
                 (Tree::Map(entries), last)
             }
         };
@@ -194,7 +196,11 @@ impl Builder<'_> {
     }
 
     fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
-        let start = error.marker().byte_offset().unwrap_or(0);
+        let mut start = error.marker().byte_offset().unwrap_or(0);
+        if self.source.text().get(..start).is_some_and(|before| before.ends_with('\t')) {
+            // The parser stands behind the tab that it complains of.
+            start -= 1;
+        }
         let next = self.source.text().get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let bytes = start..start + next;
         let (message, help) = match error.kind() {
@@ -234,6 +240,8 @@ fn key_of(item: Item, source: &Arc<SourceText>) -> Result<Item<String>, Box<Diag
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn read(text: &str) -> (Option<Item>, Vec<Diagnostic>) {
@@ -277,7 +285,7 @@ mod tests {
         let mut text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
         for n in 1..30 {
             let alias = format!("*a{}", n - 1);
-            text += &format!("a{n}: &a{n} [{}]\n", vec![alias; 9].join(", "));
+            let _ = writeln!(text, "a{n}: &a{n} [{}]", vec![alias; 9].join(", "));
         }
         let (tree, found) = read(&text);
         assert!(tree.is_none() && found[0].code == &codes::EXPANDS_TOO_FAR, "{found:?}");
@@ -289,9 +297,9 @@ mod tests {
     fn deep_nesting_is_refused_however_it_is_made() {
         let mut by_aliases = "a0: &a0 [1]\n".to_owned();
         for n in 1..70 {
-            by_aliases += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
+            let _ = writeln!(by_aliases, "a{n}: &a{n} [*a{}]", n - 1);
         }
-        let block: String = (0..70).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        let block = (0..70).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
         for text in ["[".repeat(5_000), by_aliases, block] {
             let (tree, found) = read(&text);
             assert!(tree.is_none());

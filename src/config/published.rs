@@ -43,6 +43,12 @@ pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
     schema.to_value()
 }
 
+/// The schemas of what is in a pipeline file beside the nodes.
+#[cfg(test)]
+pub(super) fn own_schemas() -> [Value; 2] {
+    [schemars::schema_for!(Structure).to_value(), schemars::schema_for!(Edge).to_value()]
+}
+
 /// Any node: its type tells which options it has.
 fn node(kinds: &[&'static dyn NodeKind]) -> Value {
     let types: Vec<&str> = kinds.iter().map(|kind| kind.type_name()).collect();
@@ -95,10 +101,10 @@ fn adopt(schema: &mut Value, prefix: &str, definitions: &mut Map<String, Value>)
 fn rename(value: &mut Value, prefix: &str) {
     match value {
         Value::Object(object) => {
-            if let Some(Value::String(target)) = object.get_mut("$ref") {
-                if let Some(name) = target.strip_prefix("#/$defs/") {
-                    *target = format!("#/definitions/{prefix}{name}");
-                }
+            if let Some(Value::String(target)) = object.get_mut("$ref")
+                && let Some(name) = target.strip_prefix("#/$defs/")
+            {
+                *target = format!("#/definitions/{prefix}{name}");
             }
             object.values_mut().for_each(|value| rename(value, prefix));
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::config::env::Env;
 use crate::config::read::reason;
 use crate::config::tree::{Item, Tree};
-use crate::diagnostics::{Diagnostic, Place, Report, SourceText, codes};
+use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
 /// What the substitution works with.
 pub(super) struct Substitution<'a> {
@@ -71,7 +71,7 @@ impl Substitution<'_> {
                 }
                 Err(found) => {
                     whole = false;
-                    self.report.push(found.at(Place::new(self.source, part_of(self.source, text, span, part))));
+                    self.report.push((*found).at(Place::new(self.source, part_of(self.source, text, span, part))));
                 }
             }
             rest = behind;
@@ -85,46 +85,48 @@ impl Substitution<'_> {
     }
 
     /// The value of what stands between the braces, and whether it is a secret.
-    fn value(&self, name: &str) -> Result<(String, bool), Diagnostic> {
+    fn value(&self, name: &str) -> Result<(String, bool), Box<Diagnostic>> {
         if let Some(variable) = name.strip_prefix("env:") {
             let (variable, default) = match variable.split_once(":-") {
                 Some((variable, default)) => (variable, Some(default)),
                 None => (variable, None),
             };
             if !is_variable(variable) {
-                return Err(Diagnostic::new(&codes::SUBSTITUTION, "this is not the name of an environment variable")
-                    .help("letters, digits and `_`, such as `${env:OPC_PASSWORD}`"));
+                let help = "letters, digits and `_`, such as `${env:OPC_PASSWORD}`";
+                return Err(wrong(&codes::SUBSTITUTION, "this is not the name of an environment variable", help));
             }
             // As in a shell, a default also stands in for a variable that is set to nothing.
             return match (self.env.var(variable), default) {
                 (Some(value), None) => Ok((value, true)),
                 (Some(value), Some(_)) if !value.is_empty() => Ok((value, true)),
                 (_, Some(default)) => Ok((default.to_owned(), false)),
-                (None, None) => Err(Diagnostic::new(
-                    &codes::NO_VARIABLE,
-                    format!("the environment variable `{variable}` is not set"),
-                )
-                .help(format!("set it, or give a default: `${{env:{variable}:-default}}`"))),
+                (None, None) => {
+                    let help = format!("set it, or give a default: `${{env:{variable}:-default}}`");
+                    Err(wrong(&codes::NO_VARIABLE, format!("the environment variable `{variable}` is not set"), help))
+                }
             };
         }
         let Some(path) = name.strip_prefix("file:").filter(|path| !path.is_empty()) else {
-            return Err(Diagnostic::new(&codes::SUBSTITUTION, format!("`${{{name}}}` is not known"))
-                .help("write `${env:NAME}`, `${env:NAME:-default}` or `${file:/path}`; `$${` stands for `${` itself"));
+            let help = "write `${env:NAME}`, `${env:NAME:-default}` or `${file:/path}`; `$${` stands for `${` itself";
+            return Err(wrong(&codes::SUBSTITUTION, format!("`${{{name}}}` is not known"), help));
         };
         match self.env.file(&self.base_dir.join(path)) {
             Ok(content) => Ok((content.trim_end_matches(['\n', '\r']).to_owned(), true)),
-            Err(error) => Err(Diagnostic::new(
-                &codes::NO_SECRET_FILE,
-                format!("the file `{path}` cannot be read: {}", reason(&error)),
-            )
-            .help("the file must exist, be readable by this user, be UTF-8 and hold at most 64 KiB")),
+            Err(error) => {
+                let help = "it must exist, be readable by this user, be UTF-8 and hold at most 64 KiB";
+                let message = format!("the file `{path}` cannot be read: {}", reason(&error));
+                Err(wrong(&codes::NO_SECRET_FILE, message, help))
+            }
         }
     }
 }
 
-fn not_closed() -> Diagnostic {
-    Diagnostic::new(&codes::SUBSTITUTION, "`${` is not closed")
-        .help("write `${env:NAME}`; `$${` stands for `${` itself")
+fn wrong(code: &'static Code, message: impl Into<String>, help: impl Into<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::new(code, message).help(help))
+}
+
+fn not_closed() -> Box<Diagnostic> {
+    wrong(&codes::SUBSTITUTION, "`${` is not closed", "write `${env:NAME}`; `$${` stands for `${` itself")
 }
 
 fn is_variable(name: &str) -> bool {

@@ -11,8 +11,17 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
     let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_");
     let wrong = plain(written);
     let distance = |name: &str| damerau_levenshtein(&wrong, &plain(name));
+    let letters = |name: &str| {
+        let mut letters: Vec<char> = name.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
     let (distance, name) =
         known.into_iter().map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
+    if distance == 1 && letters(&wrong) == letters(&plain(name)) {
+        // Two letters in the wrong order, which in a short name is half of it.
+        return Some(name);
+    }
     let longest = wrong.chars().count().max(name.chars().count());
     (distance * 3 <= longest && distance < longest).then_some(name)
 }
@@ -37,10 +46,15 @@ mod tests {
 
     #[test]
     fn misspellings_find_their_name_and_strangers_do_not() {
-        let known = ["historian", "every", "max_gap", "qos"];
-        for (written, meant) in
-            [("historain", "historian"), ("evry", "every"), ("Every", "every"), ("max-gap", "max_gap"), ("qso", "qos")]
-        {
+        let known = ["historian", "every", "max_gap", "qos", "cd"];
+        for (written, meant) in [
+            ("historain", "historian"),
+            ("evry", "every"),
+            ("Every", "every"),
+            ("max-gap", "max_gap"),
+            ("qso", "qos"),
+            ("dc", "cd"),
+        ] {
             assert_eq!(nearest(written, known), Some(meant), "{written}");
         }
         for written in ["frobnicate", "x", "", "ab"] {

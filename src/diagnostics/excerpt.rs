@@ -19,8 +19,6 @@ pub(super) struct Excerpt {
     pub(super) text: String,
     /// The places, in the order in which they were asked for.
     pub(super) spans: Vec<Range<usize>>,
-    /// Whether the start of the first place's line was cut away.
-    pub(super) cut_in_front: bool,
 }
 
 impl Excerpt {
@@ -29,8 +27,7 @@ impl Excerpt {
         let lines: Vec<usize> = spans.iter().map(|span| file.line_of(span.start)).collect();
         let first = lines.iter().min().copied().unwrap_or(0);
         let last = lines.iter().max().copied().unwrap_or(0);
-        let mut excerpt =
-            Self { first_line: first + 1, text: String::new(), spans: vec![0..0; spans.len()], cut_in_front: false };
+        let mut excerpt = Self { first_line: first + 1, text: String::new(), spans: vec![0..0; spans.len()] };
         for line in first..=last {
             let here: Vec<usize> = (0..spans.len()).filter(|n| lines[*n] == line).collect();
             if lines.iter().any(|underlined| underlined.abs_diff(line) <= NEAR) {
@@ -41,16 +38,22 @@ impl Excerpt {
         excerpt
     }
 
+    /// The column of the first place, counted from 1 in what is shown.
+    pub(super) fn column(&self) -> usize {
+        let before = self.spans.first().and_then(|span| self.text.get(..span.start)).unwrap_or("");
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1
+    }
+
     fn push_line(&mut self, file: &SourceText, line: usize, here: &[usize], spans: &[Range<usize>]) {
         let bytes = file.line_bytes(line);
         let shown = file.text().get(bytes.clone()).unwrap_or("");
-        let from = here.iter().map(|n| spans[*n].start).min().unwrap_or(bytes.start);
+        // The smallest number is the place that the finding is about, if that is on this line.
+        let from = here.first().map_or(bytes.start, |n| spans[*n].start);
         let before = shown.get(..from.saturating_sub(bytes.start)).map_or(0, |before| before.chars().count());
         let length = shown.chars().count();
         let skip = if length <= WIDEST { 0 } else { before.saturating_sub(LEAD).min(length - WIDEST) };
         if skip != 0 {
             self.text.push('…');
-            self.cut_in_front |= here.contains(&0);
         }
         let line_start = self.text.len();
         for n in here {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Renderer, Snippet};
 use fieldflow_contract::Severity;
 
 use crate::diagnostics::excerpt::{Excerpt, printable};
@@ -20,7 +20,17 @@ impl Report {
         let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(10_000);
         let mut text = String::new();
         for found in self.diagnostics() {
-            text.push_str(&renderer.render(&[group(&found)]));
+            let excerpt = found.place.as_ref().map(|place| Excerpt::of(&place.file, &spans(&found, place)));
+            let shown = renderer.render(&[group(&found, excerpt.as_ref())]);
+            match (&found.place, excerpt) {
+                (Some(place), Some(excerpt)) => {
+                    // The renderer counts the column in the excerpt, of which the beginning may have been cut away.
+                    let (line, column) = place.start();
+                    let start = |column| format!("{}:{line}:{column}", safe(place.file.path()));
+                    text.push_str(&shown.replacen(&start(excerpt.column()), &start(column), 1));
+                }
+                _ => text.push_str(&shown),
+            }
             text.push_str("\n\n");
         }
         if !text.is_empty() {
@@ -31,25 +41,27 @@ impl Report {
     }
 }
 
-fn group(found: &Diagnostic) -> Group<'static> {
+/// The places of a finding in its own file, the one that it is about first.
+fn spans(found: &Diagnostic, place: &Place) -> Vec<Range<usize>> {
+    std::iter::once(&place.span).chain(in_file(found, place).map(|(other, _)| &other.span)).cloned().collect()
+}
+
+/// The related places that are in the same file.
+fn in_file<'a>(found: &'a Diagnostic, place: &'a Place) -> impl Iterator<Item = &'a (Place, String)> {
+    found.related.iter().filter(|(other, _)| other.file.path() == place.file.path())
+}
+
+fn group(found: &Diagnostic, excerpt: Option<&Excerpt>) -> Group<'static> {
     let level = match found.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let mut group = level.primary_title(safe(&found.message)).id(found.code.id).elements(Vec::<Element<'_>>::new());
-    let same_file = |other: &Place| found.place.as_ref().is_some_and(|place| place.file.path() == other.file.path());
-    if let Some(place) = &found.place {
-        let (excerpt, shown) = snippet(found, place, same_file);
-        let path = safe(place.file.path());
-        if excerpt.cut_in_front {
-            // The renderer would count the column in the excerpt.
-            let (line, column) = place.start();
-            group = group.element(Origin::path(path).line(line).char_column(column)).element(shown);
-        } else {
-            group = group.element(shown.path(path));
-        }
+    if let (Some(place), Some(excerpt)) = (&found.place, excerpt) {
+        group = group.element(snippet(found, place, excerpt));
     }
-    for (place, what) in found.related.iter().filter(|(place, _)| !same_file(place)) {
+    let path = found.place.as_ref().map(|place| place.file.path());
+    for (place, what) in found.related.iter().filter(|(other, _)| Some(other.file.path()) != path) {
         let (line, column) = place.start();
         group = group.element(Level::NOTE.message(safe(&format!("{what}: {}:{line}:{column}", place.file.path()))));
     }
@@ -59,22 +71,14 @@ fn group(found: &Diagnostic) -> Group<'static> {
     group
 }
 
-fn snippet(
-    found: &Diagnostic,
-    place: &Place,
-    same_file: impl Fn(&Place) -> bool,
-) -> (Excerpt, Snippet<'static, Annotation<'static>>) {
-    let related: Vec<&(Place, String)> = found.related.iter().filter(|(other, _)| same_file(other)).collect();
-    let spans: Vec<Range<usize>> =
-        std::iter::once(&place.span).chain(related.iter().map(|(other, _)| &other.span)).cloned().collect();
-    let excerpt = Excerpt::of(&place.file, &spans);
-    let labels = std::iter::once(&found.label).chain(related.iter().map(|(_, what)| what));
+fn snippet(found: &Diagnostic, place: &Place, excerpt: &Excerpt) -> Snippet<'static, Annotation<'static>> {
+    let labels = std::iter::once(&found.label).chain(in_file(found, place).map(|(_, what)| what));
     let marks = excerpt.spans.iter().cloned().zip(labels).enumerate().map(|(n, (span, label))| {
         let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         kind.span(span).label((!label.is_empty()).then(|| safe(label)))
     });
-    let shown = Snippet::source(excerpt.text.clone()).line_start(excerpt.first_line).annotations(marks);
-    (excerpt, shown)
+    let lines = Snippet::source(excerpt.text.clone()).line_start(excerpt.first_line);
+    lines.path(safe(place.file.path())).annotations(marks)
 }
 
 /// The text, cut to a length that can be read and without anything that would control the terminal.

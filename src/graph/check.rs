@@ -1,5 +1,7 @@
 //! From the file to the graph: everything that does not fit together, in one pass.
 
+use std::collections::HashSet;
+
 use fieldflow_contract::Role;
 use petgraph::graph::DiGraph;
 
@@ -13,6 +15,10 @@ const SHOWN: usize = 12;
 
 /// Checks how the nodes fit together. The graph, if nothing was wrong with it or with the file.
 pub fn check(file: &PipelineFile, report: &mut Report) -> Option<Graph> {
+    if file.nodes.is_empty() {
+        // That was reported; every edge would only say it again.
+        return None;
+    }
     let errors_before = report.errors();
     let wiring = wire(file, report);
     let cycles = cyclic(file, &wiring.edges, report);
@@ -72,6 +78,7 @@ fn cyclic(file: &PipelineFile, edges: &[Wired<'_>], report: &mut Report) -> bool
 /// Reports nodes that nothing reaches, and outputs that lead nowhere.
 fn loose_ends(file: &PipelineFile, wiring: &Wiring<'_>, cycles: bool, report: &mut Report) {
     let count = file.nodes.len();
+    let used: HashSet<(usize, &str)> = wiring.edges.iter().map(|edge| (edge.from, edge.port.as_ref())).collect();
     let (mut entered, mut left) = (vec![false; count], vec![false; count]);
     for edge in &wiring.edges {
         entered[edge.to] = true;
@@ -84,7 +91,7 @@ fn loose_ends(file: &PipelineFile, wiring: &Wiring<'_>, cycles: bool, report: &m
     let mut ends_well: Vec<bool> = Vec::with_capacity(count);
     for (n, node) in file.nodes.iter().enumerate() {
         let name = &node.name;
-        let role = node.kind.map(|kind| kind.role());
+        let role = node.kind.map(fieldflow_contract::NodeKind::role);
         if role.is_some_and(|role| role != Role::Source) && !entered[n] && !wiring.doubtful_input[n] {
             let help = format!("connect it: `… -> {name}`");
             found(n, &codes::NO_INPUT, format!("no edge leads into `{name}`"), &help);
@@ -100,7 +107,7 @@ fn loose_ends(file: &PipelineFile, wiring: &Wiring<'_>, cycles: bool, report: &m
             found(n, &codes::NO_WAY_TO_A_SINK, format!("`{name}` leads nowhere: no edge begins at it"), &help);
         } else if let Some(ready) = &node.ready {
             for port in ready.ports.outputs.iter().filter(|port| port.required) {
-                if !wiring.edges.iter().any(|edge| edge.from == n && edge.port == port.name) {
+                if !used.contains(&(n, port.name.as_ref())) {
                     settled = true;
                     let help = format!("connect it: `{name}.{} -> …`", port.name);
                     found(n, &codes::UNUSED_OUTPUT, format!("output `{}` of `{name}` is not used", port.name), &help);

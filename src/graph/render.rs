@@ -17,11 +17,11 @@ impl Graph {
             .nodes()
             .map(|node| vec![node.name.clone(), node.kind.type_name().to_owned(), node.kind.role().word().to_owned()]);
         text.push_str("\n\nnodes\n");
-        text.push_str(&columns(nodes.collect()));
+        text.push_str(&columns(&nodes.collect::<Vec<_>>()));
         let edges =
             self.edges().map(|edge| vec![from(&edge), format!("--{}-->", options(&edge)), edge.to.name.clone()]);
         text.push_str("\nedges\n");
-        text.push_str(&columns(edges.collect()));
+        text.push_str(&columns(&edges.collect::<Vec<_>>()));
         text
     }
 
@@ -90,12 +90,12 @@ fn from(edge: &GraphEdge<'_>) -> String {
 }
 
 /// The rows with each column as wide as its widest cell.
-fn columns(rows: Vec<Vec<String>>) -> String {
+fn columns(rows: &[Vec<String>]) -> String {
     let wide = |cell: &String| cell.chars().count();
     let column = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(wide).max().unwrap_or(0);
     let widths: Vec<usize> = (0..3).map(column).collect();
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
     }

@@ -56,8 +56,12 @@ pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a
                 None => wiring.edges.push(Wired { from, to, port, entry }),
             },
             (from, to, _) => {
-                from.into_iter().for_each(|from| wiring.doubtful_output[from] = true);
-                to.into_iter().for_each(|to| wiring.doubtful_input[to] = true);
+                if let Some(from) = from {
+                    wiring.doubtful_output[from] = true;
+                }
+                if let Some(to) = to {
+                    wiring.doubtful_input[to] = true;
+                }
             }
         }
     }

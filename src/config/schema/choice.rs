@@ -80,17 +80,14 @@ impl<'a> Checker<'a> {
             return self.choice(item, key, branches);
         }
         let text = item.text().unwrap_or_default();
-        match variants.iter().find(|(name, _)| *name == text && !words.contains(name)) {
-            Some((name, _)) => {
-                let message = format!("`{name}` of {} needs its details", self.here());
-                let found = self.found(&codes::WRONG_TYPE, message, item, key);
-                self.report.push(found.help(format!("write `{name}: {{ … }}`")));
-            }
-            None => {
-                let names = variants.iter().map(|(name, _)| *name);
-                let known: Vec<&str> = words.iter().copied().chain(names).collect();
-                self.word(item, key, &known);
-            }
+        if let Some((name, _)) = variants.iter().find(|(name, _)| *name == text && !words.contains(name)) {
+            let message = format!("`{name}` of {} needs its details", self.here());
+            let found = self.found(&codes::WRONG_TYPE, message, item, key);
+            self.report.push(found.help(format!("write `{name}: {{ … }}`")));
+        } else {
+            let names = variants.iter().map(|(name, _)| *name);
+            let known: Vec<&str> = words.iter().copied().chain(names).collect();
+            self.word(item, key, &known);
         }
     }
 
@@ -138,5 +135,5 @@ fn variant(branch: &Value) -> Option<(&str, &Value)> {
     let mut properties = branch.get("properties")?.as_object()?.iter();
     let (name, schema) = properties.next()?;
     let only = properties.next().is_none() && list(branch, "required") == [Value::from(name.as_str())];
-    (only && branch.get("additionalProperties") == Some(&Value::Bool(false))).then_some((name.as_str(), schema))
+    only.then_some((name.as_str(), schema))
 }

@@ -14,7 +14,7 @@ impl<'a> Checker<'a> {
     pub(super) fn map(&mut self, item: &mut Item, key: &Range<usize>, schema: &'a Value) {
         let Tree::Map(entries) = &item.value else { return };
         let entries_number = entries.len() as f64;
-        self.length(entries_number, "entries", &range::Bounds::of_length(schema, "Properties"), item, key);
+        self.length(entries_number, "keys", &range::Bounds::of_length(schema, "Properties"), item, key);
         let properties = schema.get("properties").and_then(Value::as_object);
         let known: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         let others = schema.get("additionalProperties");
@@ -25,7 +25,8 @@ impl<'a> Checker<'a> {
             let name = entry.key.value.as_str();
             let below = match properties.and_then(|properties| properties.get(name)) {
                 Some(below) => Some(below),
-                None if others == Some(&Value::Bool(false)) => {
+                // serde passes over unknown keys in silence where a struct forgot to deny them; nothing passes here.
+                None if others == Some(&Value::Bool(false)) || (others.is_none() && properties.is_some()) => {
                     meant.extend(self.unknown_key(&entry.key, &known));
                     None
                 }

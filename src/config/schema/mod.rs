@@ -57,7 +57,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 pub(super) struct Subject<'a> {
     /// The schema with its `$defs`.
     pub(super) schema: &'a Value,
-    /// What the whole is called: `node type `modbus``.
+    /// What the whole is called: a node type, the pipeline file.
     pub(super) name: String,
     /// What is already known of the place: the path from the whole to the value that is checked.
     pub(super) at: At,
@@ -143,14 +143,12 @@ impl<'a> Checker<'a> {
             schema.get("x-format").and_then(Value::as_str).and_then(|format| check_format(format, text).err())
         {
             // The reason may quote a part of the text, which is too little for the report to know a secret by.
-            let reason = if matches!(item.value, Tree::Text(_)) {
-                error.to_string()
-            } else {
-                "its value is of another form".to_owned()
+            let reason = match item.value {
+                Tree::Text(_) => error.to_string(),
+                _ => format!("{} is wanted", words::wanted(&[schema])),
             };
-            let wanted = words::wanted(&[schema]);
-            let found = self.found(&codes::BAD_FORMAT, format!("{wanted} is wanted for {}", self.here()), item, key);
-            return self.report.push(found.label(reason));
+            let found = self.found(&codes::BAD_FORMAT, format!("{} cannot be read: {reason}", self.here()), item, key);
+            return self.report.push(found);
         }
         let length = text.chars().count() as f64;
         if length == 0.0 && range::Bounds::of_length(schema, "Length").excludes(0.0) {
@@ -263,3 +261,6 @@ fn coerce(item: &mut Item, types: &[&str]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

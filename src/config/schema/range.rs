@@ -31,17 +31,17 @@ impl Bounds {
             bounds.high = Some(Bound { value: high as f64, shown: high.to_string(), exclusive: false });
         }
         for (keyword, exclusive) in [("minimum", false), ("exclusiveMinimum", true)] {
-            if let Some(limit) = bound(schema, keyword, exclusive) {
-                if bounds.low.as_ref().is_none_or(|low| low.value <= limit.value) {
-                    bounds.low = Some(limit);
-                }
+            if let Some(limit) = bound(schema, keyword, exclusive)
+                && bounds.low.as_ref().is_none_or(|low| low.value <= limit.value)
+            {
+                bounds.low = Some(limit);
             }
         }
         for (keyword, exclusive) in [("maximum", false), ("exclusiveMaximum", true)] {
-            if let Some(limit) = bound(schema, keyword, exclusive) {
-                if bounds.high.as_ref().is_none_or(|high| limit.value <= high.value) {
-                    bounds.high = Some(limit);
-                }
+            if let Some(limit) = bound(schema, keyword, exclusive)
+                && bounds.high.as_ref().is_none_or(|high| limit.value <= high.value)
+            {
+                bounds.high = Some(limit);
             }
         }
         bounds
@@ -82,15 +82,16 @@ impl Checker<'_> {
         let bounds = Bounds::of_number(schema);
         if bounds.excludes(value) {
             let written = words::clip(self.written(item));
-            let message = format!("{written} is out of range for {}", self.here());
+            let message = format!("{written} is out of range for {}: {} is wanted", self.here(), bounds.shown());
             let found = self.found(&codes::OUT_OF_RANGE, message, item, key);
-            self.report.push(found.label(format!("{} is wanted", bounds.shown())));
+            self.report.push(found);
         }
     }
 
     pub(super) fn length(&mut self, length: f64, of: &str, bounds: &Bounds, item: &Item, key: &Range<usize>) {
         if bounds.excludes(length) {
-            let message = format!("{} {of} are wanted in {}, these are {length}", bounds.shown(), self.here());
+            let of = if length == 1.0 { of.trim_end_matches('s') } else { of };
+            let message = format!("{} has {length} {of}: {} is wanted", self.here(), bounds.shown());
             let found = self.found(&codes::OUT_OF_RANGE, message, item, key);
             self.report.push(found);
         }

@@ -4,6 +4,7 @@ use fieldflow_contract::check_format;
 use serde_json::Value;
 
 use crate::config::scalar;
+use crate::config::suggest;
 use crate::config::tree::{Item, Tree};
 
 /// What a value is, for a person.
@@ -11,7 +12,8 @@ pub(super) fn kind(value: &Tree) -> &'static str {
     match value {
         Tree::Null | Tree::Unknown => "nothing",
         Tree::Bool(_) => "true or false",
-        Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) => "a number",
+        Tree::Int(_) | Tree::UInt(_) => "a number",
+        Tree::Float(_) => "a decimal number",
         Tree::Text(_) | Tree::Substituted(_) => "a text",
         Tree::List(_) => "a list",
         Tree::Map(_) => "a map",
@@ -63,6 +65,7 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
     let wants = |wanted: &str| schemas.iter().any(|schema| super::types(schema).contains(&wanted));
     let formats: Vec<&str> = schemas.iter().filter_map(|schema| schema.get("x-format")?.as_str()).collect();
     let number = wants("number") || wants("integer");
+    let words: Vec<&str> = schemas.iter().filter_map(|schema| allowed(schema)).flatten().collect();
     match &item.value {
         Tree::Null => Some("write a value behind the colon, or leave the key out".to_owned()),
         Tree::Text(text) if number => number_help(text),
@@ -80,6 +83,9 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
         }
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) if formats.contains(&"size") => {
             Some(format!("a size needs its unit: `{0}B`, `{0}KiB`; the units are B KiB MiB GiB TiB", clip(written)))
+        }
+        Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) | Tree::Bool(_) if !words.is_empty() => {
+            suggest::listed(words).map(|words| format!("known words: {words}"))
         }
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) | Tree::Bool(_) if wants("string") => {
             Some(format!("put it in quotes: \"{}\"", clip(written)))

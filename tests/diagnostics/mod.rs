@@ -1,0 +1,72 @@
+//! What a person sees of each mistake: `tests/diagnostics/<case>.yaml` and `<case>.expected`, and nothing else to write.
+//!
+//! `UPDATE=1 cargo test diagnostics` writes what is missing or has changed; `git diff` is the review.
+
+mod kinds;
+mod outside;
+mod speed;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fieldflow::config::load;
+use fieldflow::diagnostics::{Report, codes};
+use fieldflow::graph;
+
+use kinds::KINDS;
+use outside::MadeUp;
+
+/// What `validate` and `graph` would print of the file.
+fn rendered(path: &Path) -> (String, Report) {
+    let mut report = Report::new();
+    let file = load(path, KINDS, &MadeUp, &mut report);
+    let graph = file.and_then(|file| graph::check(&file, &mut report));
+    let mut text = report.render_human(false);
+    assert_eq!(graph.is_some(), !report.has_errors(), "a graph is given exactly where there are no errors:\n{text}");
+    if let Some(graph) = graph {
+        for part in [graph.render_text(), graph.render_mermaid(), graph.render_dot()] {
+            text.push_str(&part);
+            text.push('\n');
+        }
+    }
+    (text, report)
+}
+
+fn cases() -> Vec<PathBuf> {
+    let folder = fs::read_dir("tests/diagnostics").unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<PathBuf> =
+        folder.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn every_mistake_is_explained_as_expected() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for path in cases() {
+        let (text, _) = rendered(&path);
+        let expected = path.with_extension("expected");
+        if fs::read_to_string(&expected).ok().as_ref() == Some(&text) {
+            continue;
+        }
+        if update {
+            fs::write(&expected, text).unwrap();
+        } else {
+            wrong.push(format!("--- {}\n{text}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nUPDATE=1 cargo test rewrites what is expected", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_case() {
+    let told: BTreeSet<&str> =
+        cases().iter().flat_map(|path| rendered(path).1.diagnostics()).map(|found| found.code.id).collect();
+    // What no file in the folder can show: it would have to be missing, too large, or not a text.
+    let elsewhere = [&codes::UNREADABLE, &codes::TOO_LARGE, &codes::NOT_UTF8].map(|code| code.id);
+    let missing: Vec<&str> =
+        codes::ALL.iter().map(|code| code.id).filter(|id| !told.contains(id) && !elsewhere.contains(id)).collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
