@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::substitute::part_of;
+use crate::config::substitute::Parts;
 use crate::config::tree::Item;
 use crate::diagnostics::{Diagnostic, Place, SourceText, codes};
 
@@ -25,7 +25,8 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// The ends of a chain, at least two; or what is wrong with it.
 pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<Vec<Endpoint>, Box<Diagnostic>> {
-    let place = |part: Range<usize>| Place::new(source, part_of(source, text.value, &text.span, part));
+    let parts = Parts::of(source, text.value, &text.span);
+    let place = |part: Range<usize>| Place::new(source, parts.place(&part));
     let wrong = |part: Range<usize>, message: String| {
         let help = "an edge is written `a -> b`, `a -> b -> c` or `a.port -> b`";
         Box::new(Diagnostic::new(&codes::BAD_EDGE, message).at(place(part)).help(help))

@@ -16,8 +16,8 @@ use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
 /// How deeply maps and lists may be nested.
 const DEEPEST: usize = 64;
-/// What all aliases of a file may add up to, in bytes of text and values.
-const MOST_COPIED: usize = 1 << 20;
+/// What the copies that a file's anchors and aliases make may add up to, in bytes of memory.
+const MOST_COPIED: usize = 8 << 20;
 
 /// The tree of the file; `None` if it cannot be read as YAML, which is then reported.
 pub(super) fn parse(source: &Arc<SourceText>, report: &mut Report) -> Option<Item> {
@@ -136,27 +136,26 @@ impl Builder<'_> {
     }
 
     fn alias(&mut self, anchor: usize, bytes: Range<usize>) -> Step {
-        let Some(anchored) = self.anchors.get(&anchor) else {
+        let Some((depth, weight)) = self.anchors.get(&anchor).map(|anchored| (anchored.depth, anchored.weight)) else {
             let found = self.found(&codes::EXPANDS_TOO_FAR, "this alias stands inside the value that it names", bytes);
             return Err(Box::new(found));
         };
-        self.copied += anchored.weight;
-        if MOST_COPIED < self.copied {
-            let found =
-                self.found(&codes::EXPANDS_TOO_FAR, "the aliases of this file add up to more than 1 MiB", bytes);
-            return Err(Box::new(found.label("with this one")));
-        }
-        if DEEPEST < self.open.len() + anchored.depth {
+        // Before the copy is made: that is what makes a bomb of it.
+        self.copy(weight, &bytes)?;
+        if DEEPEST < self.open.len() + depth {
             return Err(self.too_deep(bytes));
         }
-        let (item, depth, weight) = (anchored.item.clone(), anchored.depth, anchored.weight);
-        self.place(item, 0, depth, Some(weight))
+        match self.anchors.get(&anchor).map(|anchored| anchored.item.clone()) {
+            Some(item) => self.place(item, 0, depth, Some(weight)),
+            None => Ok(()),
+        }
     }
 
     /// Puts a finished value where it belongs: under its key, into its list, or at the root.
     fn place(&mut self, item: Item, anchor: usize, depth: usize, weight: Option<usize>) -> Step {
         let weight = weight.unwrap_or_else(|| size_of::<Item>() + item.text().map_or(0, str::len));
         if anchor != 0 {
+            self.copy(weight, &item.span)?;
             self.anchors.insert(anchor, Anchored { item: item.clone(), depth, weight });
         }
         let Some(open) = self.open.last_mut() else {
@@ -185,6 +184,16 @@ impl Builder<'_> {
             self.report.push(found.help("leave it out; put a value in quotes to make it a text"));
         }
         is_text
+    }
+
+    /// Counts what is about to be copied, and refuses it where the copies become too many.
+    fn copy(&mut self, weight: usize, bytes: &Range<usize>) -> Step {
+        self.copied += weight;
+        if self.copied <= MOST_COPIED {
+            return Ok(());
+        }
+        let message = "the anchors and aliases of this file copy more than 8 MiB";
+        Err(Box::new(self.found(&codes::EXPANDS_TOO_FAR, message, bytes.clone()).label("with this one")))
     }
 
     fn too_deep(&self, bytes: Range<usize>) -> Box<Diagnostic> {

@@ -46,6 +46,7 @@ impl Substitution<'_> {
 
     fn text(&mut self, text: &str, span: &Range<usize>) -> Tree {
         let (mut filled, mut from_outside, mut whole) = (String::with_capacity(text.len()), false, true);
+        let parts = Parts::of(self.source, text, span);
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
@@ -71,7 +72,7 @@ impl Substitution<'_> {
                 }
                 Err(found) => {
                     whole = false;
-                    self.report.push((*found).at(Place::new(self.source, part_of(self.source, text, span, part))));
+                    self.report.push((*found).at(Place::new(self.source, parts.place(&part))));
                 }
             }
             rest = behind;
@@ -133,17 +134,29 @@ fn is_variable(name: &str) -> bool {
     name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) && !name.is_empty()
 }
 
-/// Where a part of a text stands in the file; the whole of it, if the text is written there with escapes or folded.
-pub(super) fn part_of(source: &SourceText, text: &str, span: &Range<usize>, part: Range<usize>) -> Range<usize> {
-    let written = source.text().get(span.clone()).unwrap_or("");
-    let start = if written == text {
-        span.start
-    } else if written.get(1..written.len().saturating_sub(1)) == Some(text) {
-        span.start + 1
-    } else {
-        return span.clone();
-    };
-    start + part.start..start + part.end
+/// Where the parts of a text stand in the file.
+pub(super) struct Parts<'a> {
+    span: &'a Range<usize>,
+    /// The byte at which the text begins, if it is written in the file letter by letter, without escapes or folds.
+    start: Option<usize>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(source: &SourceText, text: &str, span: &'a Range<usize>) -> Self {
+        let written = source.text().get(span.clone()).unwrap_or("");
+        let start = if written == text {
+            Some(span.start)
+        } else {
+            let quoted = written.get(1..written.len().saturating_sub(1));
+            (quoted == Some(text)).then_some(span.start + 1)
+        };
+        Self { span, start }
+    }
+
+    /// Where these bytes of the text stand; the whole of it, where that cannot be told.
+    pub(super) fn place(&self, part: &Range<usize>) -> Range<usize> {
+        self.start.map_or_else(|| self.span.clone(), |start| start + part.start..start + part.end)
+    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
         letters.sort_unstable();
         letters
     };
+    let alike = |name: &&str| name.len().abs_diff(wrong.len()) * 3 <= name.len().max(wrong.len());
     let (distance, name) =
-        known.into_iter().map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
+        known.into_iter().filter(alike).map(|name| (distance(name), name)).min_by_key(|(distance, _)| *distance)?;
     if distance == 1 && letters(&wrong) == letters(&plain(name)) {
         // Two letters in the wrong order, which in a short name is half of it.
         return Some(name);

@@ -54,7 +54,7 @@ codes! {
          places are shown: delete or rename one of them.";
     EXPANDS_TOO_FAR = "E0108", "the file expands too far",
         "Aliases (`*name`) put a copy of the anchored value in their place. The copies in this file add up to more than \
-         1 MiB, or an alias stands inside the value that it names. Write the values out, or use fewer aliases.";
+         8 MiB of memory, or an alias stands inside the value that it names. Write the values out, or use fewer aliases.";
     TOO_DEEP = "E0109", "the file is nested too deeply",
         "Maps and lists may be nested 64 levels deep. No option needs so many: a bracket is probably missing.";
     BAD_KEY = "E0110", "a key is not a text",

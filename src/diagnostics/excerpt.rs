@@ -92,12 +92,14 @@ pub(super) fn printable(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
     fn what_would_control_the_terminal_is_shown_as_a_stand_in_and_the_place_still_fits() {
         let file = SourceText::new("f", "k: \u{1b}[31mred\u{9b}2J # x\n");
-        let excerpt = Excerpt::of(&file, &[8..11]);
+        let excerpt = Excerpt::of(&file, slice::from_ref(&(8..11)));
         assert_eq!(excerpt.text, "k: \u{fffd}[31mred\u{fffd}2J # x\n");
         assert_eq!(&excerpt.text[excerpt.spans[0].clone()], "red");
     }
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_place() {
         let file = SourceText::new("f", format!("{}HERE{}\n", "a".repeat(50_000), "b".repeat(50_000)));
-        let excerpt = Excerpt::of(&file, &[50_000..50_004]);
+        let excerpt = Excerpt::of(&file, slice::from_ref(&(50_000..50_004)));
         assert!(excerpt.text.chars().count() < 130);
         assert_eq!(&excerpt.text[excerpt.spans[0].clone()], "HERE");
     }

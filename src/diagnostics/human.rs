@@ -9,6 +9,8 @@ use fieldflow_contract::Severity;
 use crate::diagnostics::excerpt::{Excerpt, printable};
 use crate::diagnostics::{Diagnostic, Place, Report};
 
+/// A related place so many lines away is named in a note: the renderer goes through all lines between.
+const FARTHEST: usize = 500;
 /// Longest message that is shown, in characters: a node may quote a whole option in its own.
 const LONGEST: usize = 600;
 
@@ -41,14 +43,19 @@ impl Report {
     }
 }
 
-/// The places of a finding in its own file, the one that it is about first.
+/// The places that are shown in one excerpt, the one that the finding is about first.
 fn spans(found: &Diagnostic, place: &Place) -> Vec<Range<usize>> {
-    std::iter::once(&place.span).chain(in_file(found, place).map(|(other, _)| &other.span)).cloned().collect()
+    std::iter::once(&place.span).chain(near(found, place).map(|(other, _)| &other.span)).cloned().collect()
 }
 
-/// The related places that are in the same file.
-fn in_file<'a>(found: &'a Diagnostic, place: &'a Place) -> impl Iterator<Item = &'a (Place, String)> {
-    found.related.iter().filter(|(other, _)| other.file.path() == place.file.path())
+/// The related places that can be shown in one excerpt with the place itself.
+fn near<'a>(found: &'a Diagnostic, place: &'a Place) -> impl Iterator<Item = &'a (Place, String)> {
+    found.related.iter().filter(|(other, _)| is_near(place, other))
+}
+
+fn is_near(place: &Place, other: &Place) -> bool {
+    let line = |place: &Place| place.file.line_of(place.span.start);
+    other.file.path() == place.file.path() && line(place).abs_diff(line(other)) <= FARTHEST
 }
 
 fn group(found: &Diagnostic, excerpt: Option<&Excerpt>) -> Group<'static> {
@@ -60,8 +67,8 @@ fn group(found: &Diagnostic, excerpt: Option<&Excerpt>) -> Group<'static> {
     if let (Some(place), Some(excerpt)) = (&found.place, excerpt) {
         group = group.element(snippet(found, place, excerpt));
     }
-    let path = found.place.as_ref().map(|place| place.file.path());
-    for (place, what) in found.related.iter().filter(|(other, _)| Some(other.file.path()) != path) {
+    let apart = |other: &Place| !found.place.as_ref().is_some_and(|place| is_near(place, other));
+    for (place, what) in found.related.iter().filter(|(other, _)| apart(other)) {
         let (line, column) = place.start();
         group = group.element(Level::NOTE.message(safe(&format!("{what}: {}:{line}:{column}", place.file.path()))));
     }
@@ -72,7 +79,7 @@ fn group(found: &Diagnostic, excerpt: Option<&Excerpt>) -> Group<'static> {
 }
 
 fn snippet(found: &Diagnostic, place: &Place, excerpt: &Excerpt) -> Snippet<'static, Annotation<'static>> {
-    let labels = std::iter::once(&found.label).chain(in_file(found, place).map(|(_, what)| what));
+    let labels = std::iter::once(&found.label).chain(near(found, place).map(|(_, what)| what));
     let marks = excerpt.spans.iter().cloned().zip(labels).enumerate().map(|(n, (span, label))| {
         let kind = if n == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         kind.span(span).label((!label.is_empty()).then(|| safe(label)))

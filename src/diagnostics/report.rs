@@ -1,5 +1,8 @@
 //! What was found, collected.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use fieldflow_contract::Severity;
 
 use crate::diagnostics::{Code, Place, Secrets, codes};
@@ -67,10 +70,17 @@ impl Diagnostic {
     }
 }
 
+/// The most findings that a report holds; more are only counted. A hostile file can make a hundred thousand.
+const MOST: usize = 1000;
+
 /// All that was found in one pass.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     found: Vec<Diagnostic>,
+    /// The hashes of what was found.
+    seen: HashSet<u64>,
+    errors: usize,
+    warnings: usize,
     secrets: Secrets,
 }
 
@@ -82,7 +92,17 @@ impl Report {
 
     /// Adds what was found. The same mistake at the same place (as an alias brings it) is kept once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.found.contains(&diagnostic) {
+        let mut hash = DefaultHasher::new();
+        diagnostic.place.as_ref().map(|place| (place.file.path(), &place.span)).hash(&mut hash);
+        (diagnostic.code.id, &diagnostic.message).hash(&mut hash);
+        if !self.seen.insert(hash.finish()) {
+            return;
+        }
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if self.found.len() < MOST {
             self.found.push(diagnostic);
         }
     }
@@ -109,20 +129,20 @@ impl Report {
 
     /// Whether there is anything because of which the pipeline cannot run.
     pub fn has_errors(&self) -> bool {
-        self.errors() != 0
+        self.errors != 0
     }
 
     /// How many errors.
     pub fn errors(&self) -> usize {
-        self.found.iter().filter(|found| found.severity == Severity::Error).count()
+        self.errors
     }
 
     /// How many warnings.
     pub fn warnings(&self) -> usize {
-        self.found.len() - self.errors()
+        self.warnings
     }
 
-    /// What was found, sorted by place, with every secret hidden.
+    /// What was found, at most a thousand, sorted by place, with every secret hidden.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut found: Vec<Diagnostic> = self.found.iter().map(|one| self.without_secrets(one)).collect();
         let key = |one: &Diagnostic| one.place.as_ref().map(|place| (place.file.path().to_owned(), place.span.start));
@@ -137,8 +157,10 @@ impl Report {
             1 => Some(format!("1 {word}")),
             _ => Some(format!("{number} {word}s")),
         };
-        let counts = [count(self.errors(), "error"), count(self.warnings(), "warning")];
-        counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let counts = [count(self.errors, "error"), count(self.warnings, "warning")];
+        let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let more = self.found.len() < self.errors + self.warnings;
+        if more { format!("{counts}; the first {MOST} found are shown") } else { counts }
     }
 
     fn without_secrets(&self, found: &Diagnostic) -> Diagnostic {
@@ -172,6 +194,16 @@ mod tests {
         assert_eq!(order, ["nowhere", "sooner", "later"]);
         assert_eq!(report.summary(), "2 errors, 1 warning");
         assert!(report.has_errors());
+    }
+
+    #[test]
+    fn a_flood_is_counted_but_not_kept() {
+        let mut report = Report::new();
+        for n in 0..5_000 {
+            report.push(Diagnostic::new(&codes::UNKNOWN_KEY, n.to_string()));
+        }
+        assert_eq!(report.diagnostics().len(), 1_000);
+        assert_eq!(report.summary(), "5000 errors; the first 1000 found are shown");
     }
 
     #[test]

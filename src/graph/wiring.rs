@@ -24,17 +24,23 @@ pub(super) struct Wiring<'a> {
     pub(super) doubtful_input: Vec<bool>,
 }
 
+/// How often a name is compared with others in search of what was meant: a hostile file has thousands of both.
+const MOST_COMPARED: usize = 200_000;
+
 /// Finds the nodes that the edges name, and reports those that do not exist or do not take the edge.
 pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a> {
     let index: HashMap<&str, usize> = file.nodes.iter().enumerate().map(|(n, node)| (node.name.as_str(), n)).collect();
     let doubtful = vec![!file.edges_complete; file.nodes.len()];
     let mut wiring = Wiring { edges: Vec::new(), doubtful_output: doubtful.clone(), doubtful_input: doubtful };
     let mut known: HashMap<(usize, PortName, usize), &EdgeEntry> = HashMap::new();
+    let mut compared = 0;
     for entry in &file.edges {
         let mut node = |end: &crate::config::Endpoint| {
             let found = index.get(end.node.as_str()).copied();
             if found.is_none() {
-                let names: Vec<&str> = file.nodes.iter().map(|node| node.name.as_str()).collect();
+                compared += file.nodes.len();
+                let nodes = if compared <= MOST_COMPARED { file.nodes.as_slice() } else { &[] };
+                let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
                 let (_, help) = suggest::help(&end.node, &names, "the nodes are");
                 let wrong = Diagnostic::new(&codes::UNKNOWN_NODE, format!("there is no node `{}`", end.node));
                 report.push(wrong.at(end.place.clone()).label("no such node").maybe_help(help));

@@ -2,8 +2,12 @@
 //!
 //! `UPDATE=1 cargo test diagnostics` writes what is missing or has changed; `git diff` is the review.
 
+#![expect(clippy::unwrap_used, reason = "a case that cannot be set up has failed")]
+
 mod kinds;
 mod outside;
+mod published;
+mod robust;
 mod speed;
 
 use std::collections::BTreeSet;

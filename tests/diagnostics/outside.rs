@@ -56,8 +56,8 @@ fn what_is_no_readable_file_is_named_as_such() {
 
 #[test]
 fn a_file_over_one_mebibyte_is_refused_unread() {
-    assert_eq!(only_code(&load_bytes(&[b'#'; (1 << 20) + 1])), &codes::TOO_LARGE);
-    assert_eq!(only_code(&load_bytes(&[b'#'; 1 << 20])), &codes::EMPTY);
+    assert_eq!(only_code(&load_bytes("#".repeat((1 << 20) + 1).as_bytes())), &codes::TOO_LARGE);
+    assert_eq!(only_code(&load_bytes("#".repeat(1 << 20).as_bytes())), &codes::EMPTY);
 }
 
 #[test]

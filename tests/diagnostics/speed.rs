@@ -1,36 +1,78 @@
-//! How long the largest honest file takes. Not a test, as machines differ:
-//! `cargo test --release --test main -- --ignored --nocapture large_file`.
+//! How long large files take, honest and hostile ones. Not a test, as machines differ:
+//! `cargo test --release --test main -- --ignored --nocapture large_files`.
 
 use std::fmt::Write as _;
 
 use fieldflow::config::load;
 use fieldflow::diagnostics::Report;
+use fieldflow::graph;
 
 use super::kinds::KINDS;
 use super::outside::MadeUp;
 
-#[test]
-#[ignore = "a measurement"]
-fn large_file() {
+fn two_thousand_tags() -> String {
     let mut yaml =
         "version: 1\nname: large\nnodes:\n  plc:\n    type: values\n    url: tcp://127.0.0.1:1502\n    tags:\n"
             .to_owned();
     for n in 0..2_000 {
-        let _ =
-            writeln!(yaml, "      line{}.tag{n}: {{ at: \"holding:{n}\", as: f32, order: CDAB, every: 500ms }}", n % 7);
+        let _ = writeln!(yaml, "      l{}.t{n}: {{ at: \"holding:{n}\", as: f32, order: CDAB, every: 500ms }}", n % 7);
     }
-    yaml.push_str("  db: { type: store, path: x.db }\nedges:\n  - plc -> db\n");
+    yaml + "  db: { type: store, path: x.db }\nedges:\n  - plc -> db\n"
+}
+
+/// What `write` makes of each number, one behind the other.
+fn numbered(count: usize, write: impl Fn(&mut String, usize) -> std::fmt::Result) -> String {
+    let mut text = String::new();
+    for n in 0..count {
+        write(&mut text, n).unwrap();
+    }
+    text
+}
+
+fn nested_anchors() -> String {
+    "a: ".to_owned() + &numbered(60, |text, n| write!(text, "&a{n} [")) + &"0,".repeat(400_000)
+}
+
+fn nodes_and_edges(nodes: usize, edges: usize, edge: fn(&mut String, usize) -> std::fmt::Result) -> String {
+    let nodes = numbered(nodes, |text, n| writeln!(text, "  node{n}: {{type: pass}}"));
+    format!("nodes:\n{nodes}edges:\n{}", numbered(edges, edge))
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn large_files() {
+    let unknown_keys = numbered(40_000, |text, n| write!(text, "k{n}: 1, "));
+    let files = [
+        ("2000 tags", two_thousand_tags()),
+        ("2000 tags with an error in each", two_thousand_tags().replace("every:", "evry:")),
+        ("40000 unknown keys on one line", format!("{{{unknown_keys}}}")),
+        ("a key repeated 40000 times", "a: 1\n".repeat(40_000)),
+        ("60 anchors around each other and 400000 values", nested_anchors()),
+        (
+            "20000 nodes in a cycle",
+            nodes_and_edges(20_000, 20_000, |text, n| writeln!(text, "- node{n} -> node{}", (n + 1) % 20_000)),
+        ),
+        (
+            "15000 nodes and 20000 edges to others",
+            nodes_and_edges(15_000, 20_000, |text, n| writeln!(text, "- knot{n} -> node{n}")),
+        ),
+        ("40000 empty nodes", format!("nodes:\n{}", numbered(40_000, |text, n| writeln!(text, "  n{n}:")))),
+        ("one chain of 100000", format!("edges: [{}a]", "a -> ".repeat(100_000))),
+        ("one text of 600 kB", format!("name: \"{}\"", "x\\n".repeat(200_000))),
+        ("200000 substitutions", format!("name: {}", "${a}".repeat(200_000))),
+    ];
     let folder = tempfile::tempdir().unwrap();
-    for (what, text) in
-        [("without errors", yaml.clone()), ("with an error in every tag", yaml.replace("every:", "evry:"))]
-    {
+    for (what, text) in files {
         let path = folder.path().join("p.yaml");
         std::fs::write(&path, text).unwrap();
         let start = tokio::time::Instant::now();
         let mut report = Report::new();
-        load(&path, KINDS, &MadeUp, &mut report);
+        let file = load(&path, KINDS, &MadeUp, &mut report);
         let loaded = start.elapsed();
-        let rendered = report.render_human(false).len();
-        println!("{what}: load {loaded:?}, render {:?}, {rendered} bytes", start.elapsed() - loaded);
+        file.and_then(|file| graph::check(&file, &mut report));
+        let checked = start.elapsed();
+        let bytes = report.render_human(false).len() + report.render_json().len();
+        let rendered = start.elapsed();
+        println!("{what}: loaded at {loaded:?}, checked at {checked:?}, rendered at {rendered:?}, {bytes} bytes");
     }
 }

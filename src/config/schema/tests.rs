@@ -23,7 +23,9 @@ fn unknown(schema: &Value, path: &str, found: &mut Vec<String>) {
                 found.push(path);
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(several)) => {
-                several.iter().for_each(|schema| unknown(schema, &path, found));
+                for schema in several {
+                    unknown(schema, &path, found);
+                }
             }
             ("items" | "additionalProperties", one) => unknown(one, &path, found),
             ("$ref", Value::String(target)) if !target.starts_with("#/$defs/") => found.push(path),
@@ -38,8 +40,12 @@ fn unknown(schema: &Value, path: &str, found: &mut Vec<String>) {
 
 fn all_unknown(kinds: &[&dyn NodeKind]) -> Vec<String> {
     let mut found = Vec::new();
-    own_schemas().iter().for_each(|schema| unknown(schema, "pipeline", &mut found));
-    kinds.iter().for_each(|kind| unknown(&kind.schema(), kind.type_name(), &mut found));
+    for schema in own_schemas() {
+        unknown(&schema, "pipeline", &mut found);
+    }
+    for kind in kinds {
+        unknown(&kind.schema(), kind.type_name(), &mut found);
+    }
     found
 }
 
