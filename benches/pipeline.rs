@@ -14,6 +14,7 @@ const RECORDS: u64 = 4_000_000;
 const ROWS: u64 = 3_000_000;
 const ROUNDS: usize = 5;
 
+#[expect(clippy::print_stdout, reason = "printing is what a bench is for")]
 fn main() {
     // `cargo test --benches` and `cargo clippy` build this file; only `cargo bench` shall run it.
     if !std::env::args().any(|arg| arg == "--bench") {
@@ -54,6 +55,7 @@ fn slope(bench: &Bench, node: &str) -> Duration {
     median(long).saturating_sub(median(short)) / 8
 }
 
+#[expect(clippy::print_stdout, reason = "printing is what a bench is for")]
 fn report(what: &str, took: Duration, most: u32) {
     println!("  {what:<48} {:>6.1} ns a record (at most {most})", nanos(took, RECORDS));
 }

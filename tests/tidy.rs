@@ -72,8 +72,8 @@ fn every_room_is_in_the_table() {
 
 #[test]
 fn only_main_names_the_built_in_nodes_and_only_config_reads_yaml() {
-    for file in rust_files(&root().join("src")) {
-        let text = fs::read_to_string(&file).unwrap();
+    for file in rust_files(&root().join("src")).iter().filter(|file| !file.to_string_lossy().ends_with("tests.rs")) {
+        let text = fs::read_to_string(file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let is_main = file.ends_with("src/main.rs");
@@ -147,7 +147,7 @@ fn undocumented(schema: &serde_json::Value, path: &str) {
     }
     match schema {
         serde_json::Value::Object(map) => {
-            map.iter().for_each(|(key, inner)| undocumented(inner, &format!("{path}.{key}")))
+            map.iter().for_each(|(key, inner)| undocumented(inner, &format!("{path}.{key}")));
         }
         serde_json::Value::Array(all) => all.iter().for_each(|inner| undocumented(inner, path)),
         _ => {}

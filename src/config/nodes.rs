@@ -95,19 +95,22 @@ impl Checker<'_> {
 
     /// Checks the options; what they make of the node, if nothing is wrong with them.
     fn ready(&mut self, kind: &'static dyn NodeKind, entry: &Entry) -> Option<ReadyNode> {
-        let errors_before = self.report.errors();
+        let (errors_before, others_before) = (self.report.errors(), self.report.errors_but(&codes::UNKNOWN_KEY));
         let options = entry.value.entries().iter().filter(|entry| entry.key.value != "type").cloned().collect();
         let mut item = Item { value: Tree::Map(options), span: entry.value.span.clone() };
         let schema = self.schemas.entry(kind.type_name()).or_insert_with(|| kind.schema());
         let name = format!("node type `{}`", kind.type_name());
         let subject = Subject { schema, name, at: At::root(), source: self.source };
         schema::check(subject, &mut item, &entry.key.span, self.report);
-        if self.report.errors() != errors_before {
+        let unknown_keys = self.report.errors() - errors_before;
+        if self.report.errors_but(&codes::UNKNOWN_KEY) != others_before {
             return None;
         }
         let options = item.to_json()?;
         let prepared = match kind.prepare(options.clone()) {
             Ok(prepared) => prepared,
+            // The unknown key may be what is missing.
+            Err(_) if unknown_keys != 0 => return None,
             Err(finding) => {
                 self.finding(&codes::UNREADABLE_OPTIONS, *finding, &item, &entry.key.span);
                 return None;

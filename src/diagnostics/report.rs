@@ -137,6 +137,11 @@ impl Report {
         self.errors
     }
 
+    /// How many errors of any code but this one.
+    pub(crate) fn errors_but(&self, code: &'static Code) -> usize {
+        self.errors() - self.found.iter().filter(|found| found.code == code).count()
+    }
+
     /// How many warnings.
     pub fn warnings(&self) -> usize {
         self.warnings

@@ -34,6 +34,7 @@ pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a
     let mut wiring = Wiring { edges: Vec::new(), doubtful_output: doubtful.clone(), doubtful_input: doubtful };
     let mut known: HashMap<(usize, PortName, usize), &EdgeEntry> = HashMap::new();
     let mut compared = 0;
+    let mut meant = Vec::new();
     for entry in &file.edges {
         let mut node = |end: &crate::config::Endpoint| {
             let found = index.get(end.node.as_str()).copied();
@@ -41,7 +42,8 @@ pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a
                 compared += file.nodes.len();
                 let nodes = if compared <= MOST_COMPARED { file.nodes.as_slice() } else { &[] };
                 let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-                let (_, help) = suggest::help(&end.node, &names, "the nodes are");
+                let (near, help) = suggest::help(&end.node, &names, "the nodes are");
+                meant.extend(near.and_then(|name| index.get(name)));
                 let wrong = Diagnostic::new(&codes::UNKNOWN_NODE, format!("there is no node `{}`", end.node));
                 report.push(wrong.at(end.place.clone()).label("no such node").maybe_help(help));
             }
@@ -70,6 +72,11 @@ pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a
                 }
             }
         }
+    }
+    // What was probably meant by a misspelt name is not to be blamed for the edge that it lacks.
+    for node in meant {
+        wiring.doubtful_output[node] = true;
+        wiring.doubtful_input[node] = true;
     }
     wiring
 }

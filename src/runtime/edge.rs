@@ -194,7 +194,9 @@ impl EdgeSender {
             given_up.push(oldest.shares.into_one());
         }
         self.put(ledger, item, Instant::now());
-        given_up.into_iter().for_each(|ack| ack.resolve(Outcome::Dropped));
+        for ack in given_up {
+            ack.resolve(Outcome::Dropped);
+        }
     }
 
     fn conflate(&self, item: Item) {

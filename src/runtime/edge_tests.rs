@@ -28,7 +28,7 @@ fn delivery(records: &[(u8, i64)]) -> (Delivery, Told<Outcome>) {
     };
     let batch = Batch::new(records.iter().map(record).collect(), Timestamp(0)).unwrap();
     let (tell, told) = sync_channel(1);
-    (Delivery { batch, ack: Ack::new(move |outcome| drop(tell.send(outcome))) }, told)
+    (Delivery { batch, ack: Ack::new(move |outcome| tell.send(outcome).unwrap_or_default()) }, told)
 }
 
 fn values(delivery: &Delivery) -> Vec<i64> {

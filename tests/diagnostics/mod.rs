@@ -8,7 +8,6 @@ mod kinds;
 mod outside;
 mod published;
 mod robust;
-mod speed;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -50,7 +50,7 @@ impl Figures {
             match node.role {
                 Role::Source => figures.read += node.sent.iter().map(|(_, records)| records).sum::<u64>(),
                 Role::Sink => {
-                    figures.written += node.received - node.discarded.values().sum::<u64>().min(node.received)
+                    figures.written += node.received - node.discarded.values().sum::<u64>().min(node.received);
                 }
                 Role::Transform => figures.filtered += node.discarded.values().sum::<u64>(),
             }

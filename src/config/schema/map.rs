@@ -21,14 +21,15 @@ impl<'a> Checker<'a> {
         // A misspelt key is not missing as well.
         let mut meant = Vec::new();
         let Tree::Map(entries) = &mut item.value else { return };
-        for entry in entries {
+        // An unknown key is reported and taken out, so that the node can still check the others.
+        entries.retain_mut(|entry| {
             let name = entry.key.value.as_str();
             let below = match properties.and_then(|properties| properties.get(name)) {
                 Some(below) => Some(below),
                 // serde passes over unknown keys in silence where a struct forgot to deny them; nothing passes here.
                 None if others == Some(&Value::Bool(false)) || (others.is_none() && properties.is_some()) => {
                     meant.extend(self.unknown_key(&entry.key, &known));
-                    None
+                    return false;
                 }
                 None => others,
             };
@@ -36,7 +37,8 @@ impl<'a> Checker<'a> {
                 let (step, key) = (Step::Key(name.to_owned()), entry.key.span.clone());
                 self.below(step, |checker| checker.value(&mut entry.value, &key, below));
             }
-        }
+            true
+        });
         for required in list(schema, "required").iter().filter_map(Value::as_str) {
             if item.entry(required).is_none() && !meant.contains(&required) {
                 self.missing_key(required, properties.and_then(|properties| properties.get(required)), item, key);
