@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use fieldflow_contract::Device;
 use tokio::task::JoinSet;
 
+use super::run::Signals;
 use super::{Exit, Kinds, load, output};
 use crate::graph::Graph;
 
@@ -65,6 +66,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         Err(exit) => return exit,
     };
     super::run::block_on(async {
+        let mut signals = Signals::catch();
         let simulation = match Simulation::bind(&graphs, kinds).await {
             Ok(simulation) => simulation,
             Err(error) => {
@@ -85,7 +87,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
                 output::error(format_args!("a simulated device stopped: {error}"));
                 Exit::No
             }
-            () = super::run::signalled() => Exit::Well,
+            () = signals.next() => Exit::Well,
         }
     })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fieldflow_contract::{Span, SystemClock};
 use futures_util::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -70,17 +70,27 @@ pub(super) fn block_on(future: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn signalled() {
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, caught from the moment this is made on: one that comes before anybody waits for it is not lost.
+pub(super) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Catches them. Make it before anything starts that a signal shall stop in peace.
+    pub(super) fn catch() -> Self {
+        Self(signal(SignalKind::interrupt()).ok().zip(signal(SignalKind::terminate()).ok()))
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        match &mut self.0 {
+            Some((interrupt, terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            // Without handlers the system ends the process by itself when a signal comes.
+            None => std::future::pending().await,
         }
-        // Without handlers the system ends the process by itself when a signal comes.
-        _ => std::future::pending().await,
     }
 }
 
@@ -155,6 +165,7 @@ async fn listen(asked: Option<&str>) -> Result<Option<Web>, String> {
 
 impl Ready {
     async fn run(self, args: &Args) -> Exit {
+        let signals = Signals::catch();
         let mut beside = JoinSet::new();
         if let Some(simulation) = self.simulation {
             for address in simulation.addresses() {
@@ -181,7 +192,7 @@ impl Ready {
         beside.spawn(status::lines(observers.clone()));
 
         let stop = CancellationToken::new();
-        beside.spawn(watch_for_the_end(stop.clone(), args.limit.map(|limit| limit.0)));
+        beside.spawn(watch_for_the_end(signals, stop.clone(), args.limit.map(|limit| limit.0)));
         let began = tokio::time::Instant::now();
         let ends = running.into_iter().map(|one| one.run_until(stop.cancelled(), args.grace.0));
         let finished = join_all(ends).await;
@@ -199,7 +210,7 @@ impl Ready {
 }
 
 /// Stops the pipelines at the first signal or when the time is over; a second signal ends the process at once.
-async fn watch_for_the_end(stop: CancellationToken, limit: Option<Duration>) {
+async fn watch_for_the_end(mut signals: Signals, stop: CancellationToken, limit: Option<Duration>) {
     let over = async {
         match limit {
             Some(limit) => tokio::time::sleep(limit).await,
@@ -207,11 +218,11 @@ async fn watch_for_the_end(stop: CancellationToken, limit: Option<Duration>) {
         }
     };
     tokio::select! {
-        () = signalled() => output::message("stopping; once more to stop at once"),
+        () = signals.next() => output::message("stopping; once more to stop at once"),
         () = over => {}
     }
     stop.cancel();
-    signalled().await;
+    signals.next().await;
     output::error("stopped at once: what was on its way is not accounted for");
     std::process::exit(1);
 }
