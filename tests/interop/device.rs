@@ -1,0 +1,108 @@
+//! A device under test: what it holds, which tags are read from it, and what each must come out as.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use tokio::sync::Mutex;
+
+use crate::memory::Memory;
+use crate::peers::Peer;
+use crate::pipeline::{Pipeline, Record};
+
+/// Held by each test while it runs.
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
+
+/// What a tag must come out as.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Expected {
+    Bool(bool),
+    I64(i64),
+    U64(u64),
+    F32(f32),
+    F64(f64),
+    Text(String),
+    Bad(&'static str),
+}
+
+/// One Modbus device of one or more units.
+#[derive(Debug, Default)]
+pub(crate) struct Device {
+    pub(crate) memory: Memory,
+    /// The tags of each unit, as YAML.
+    tags: BTreeMap<u8, String>,
+    expected: BTreeMap<String, Expected>,
+}
+
+impl Device {
+    /// Reads a tag, and expects this. `options` follow the address, such as `, as: f32`.
+    pub(crate) fn tag(&mut self, unit: u8, name: &str, (table, at): (&str, u16), options: &str, expected: Expected) {
+        let tags = self.tags.entry(unit).or_default();
+        writeln!(tags, "      {name}: {{ at: \"{table}:{at}\"{options} }}").unwrap();
+        assert!(self.expected.insert(name.to_owned(), expected).is_none(), "{name} is there twice");
+    }
+
+    /// The options of a node that reads the tags of a unit.
+    pub(crate) fn node(&self, unit: u8, port: u16, every: &str) -> String {
+        let tags = &self.tags[&unit];
+        format!(
+            "    type: modbus\n    url: tcp://127.0.0.1:{port}\n    unit: {unit}\n    every: {every}\n    tags:\n{tags}"
+        )
+    }
+
+    /// Whether a record is what its tag must come out as.
+    pub(crate) fn agrees(&self, record: &Record) -> bool {
+        self.expected.get(&record.tag).is_some_and(|expected| expected.is(record))
+    }
+
+    /// Starts the peer with this memory, reads every tag once, and compares.
+    pub(crate) async fn must_be_read_from(self, peer: Peer) {
+        let _turn = TURN.lock().await;
+        let Some(server) = peer.start(&self.memory, None).await else { return };
+        let names: Vec<String> = self.tags.keys().map(|unit| format!("unit{unit}")).collect();
+        let nodes =
+            names.iter().zip(self.tags.keys()).map(|(name, unit)| (&**name, self.node(*unit, server.port, "1s")));
+        let mut pipeline = Pipeline::start(&nodes.collect());
+        let seen = pipeline.first_of_each(self.expected.len()).await;
+        let wrong: Vec<String> = seen
+            .values()
+            .filter(|record| !self.agrees(record))
+            .map(|record| format!("{:?} was expected, but came {record:?}", self.expected.get(&record.tag)))
+            .collect();
+        assert!(wrong.is_empty(), "{} of {} tags:\n{}", wrong.len(), seen.len(), wrong.join("\n"));
+        pipeline.stop().await;
+    }
+}
+
+impl Expected {
+    fn is(&self, Record { value, quality, .. }: &Record) -> bool {
+        let good = quality == "good";
+        match self {
+            Self::Bool(held) => good && value.as_bool() == Some(*held),
+            Self::I64(held) => good && value.as_i64() == Some(*held),
+            Self::U64(held) => good && value.as_u64() == Some(*held),
+            Self::F32(held) => {
+                good && float(value)
+                    .is_some_and(|v| v.is_nan() && held.is_nan() || (v as f32).to_bits() == held.to_bits())
+            }
+            Self::F64(held) => {
+                good && float(value).is_some_and(|v| v.is_nan() && held.is_nan() || v.to_bits() == held.to_bits())
+            }
+            Self::Text(held) => good && value.as_str() == Some(held),
+            Self::Bad(reason) => value.is_null() && quality == reason,
+        }
+    }
+}
+
+/// A float as a record has it; an integer is none.
+fn float(value: &serde_json::Value) -> Option<f64> {
+    match value {
+        serde_json::Value::Number(number) if number.is_f64() => number.as_f64(),
+        serde_json::Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,17 @@
+//! The Modbus source against servers that nobody here wrote: pymodbus, and libmodbus in a few lines of C.
+//!
+//! Each test writes down what the server shall hold, starts it, runs the real binary with a pipeline from it to `console`, and
+//! compares the records with what is held. `tests/run` installs the servers below `target/interop`. Where one is missing, its
+//! tests say so and pass, unless `CI=true` or `FIELDFLOW_PEERS=required`.
+//!
+//! The tests run one at a time: they are about a whole machine that polls, and one of them watches the clock.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the line where something is missing")]
+
+mod device;
+mod memory;
+mod outage;
+mod peers;
+mod pipeline;
+mod tables;
+mod values;

@@ -1,0 +1,109 @@
+//! The real binary, running a pipeline whose records come out on stdout.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Longer than anything here takes on a machine that has other work as well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A line of `console`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) t: String,
+    pub(crate) tag: String,
+    pub(crate) value: serde_json::Value,
+    #[serde(default = "good")]
+    pub(crate) quality: String,
+}
+
+fn good() -> String {
+    "good".to_owned()
+}
+
+/// A running pipeline. It is killed with this handle.
+pub(crate) struct Pipeline {
+    child: Child,
+    records: Lines<BufReader<ChildStdout>>,
+    dir: TempDir,
+}
+
+impl Pipeline {
+    /// Runs these nodes, each a source wired to `console`; a node is the YAML of its options, two blanks in.
+    pub(crate) fn start(nodes: &BTreeMap<&str, String>) -> Self {
+        let mut file = "version: 1\nname: interop\nnodes:\n  out: { type: console }\n".to_owned();
+        for (name, options) in nodes {
+            write!(file, "  {name}:\n{options}").unwrap();
+        }
+        file.push_str("edges:\n");
+        for name in nodes.keys() {
+            writeln!(file, "  - {name} -> out").unwrap();
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("interop.yaml"), file).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fieldflow"))
+            .args(["run", "interop.yaml", "--data-dir", "data", "--listen", "off"])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(dir.path().join("stderr")).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let records = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, records, dir }
+    }
+
+    /// The next record.
+    pub(crate) async fn next(&mut self) -> Record {
+        match self.until(Instant::now() + PATIENCE).await {
+            Some(record) => record,
+            None => panic!("no record within {PATIENCE:?}:\n{}", self.said()),
+        }
+    }
+
+    /// The next record, if it comes in time.
+    pub(crate) async fn until(&mut self, end: Instant) -> Option<Record> {
+        let line = timeout_at(end, self.records.next_line()).await.ok()?.unwrap();
+        let line = line.unwrap_or_else(|| panic!("the pipeline ended by itself:\n{}", self.said()));
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
+    }
+
+    /// The first record of each of so many tags.
+    pub(crate) async fn first_of_each(&mut self, tags: usize) -> BTreeMap<String, Record> {
+        let mut seen = BTreeMap::new();
+        while seen.len() < tags {
+            let record = self.next().await;
+            seen.entry(record.tag.clone()).or_insert(record);
+        }
+        seen
+    }
+
+    /// Asks it to stop, and sees that it does so in peace.
+    pub(crate) async fn stop(mut self) {
+        let id = self.child.id().expect("it runs").to_string();
+        // The shell's own `kill`: a slim Debian has no other.
+        assert!(Command::new("sh").args(["-c", "kill -TERM $0", &id]).status().await.unwrap().success());
+        let end = timeout(PATIENCE, async {
+            // A pipe that nobody reads would keep it from draining.
+            while self.records.next_line().await.unwrap().is_some() {}
+            self.child.wait().await.unwrap()
+        });
+        let status = end.await.unwrap_or_else(|_| panic!("did not stop within {PATIENCE:?}:\n{}", self.said()));
+        assert_eq!(status.code(), Some(0), "{}", self.said());
+    }
+
+    /// What it said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+}
