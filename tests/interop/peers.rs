@@ -1,6 +1,7 @@
 //! The servers: where they are, how one is started, and what happens if it is not there.
 
 use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Peer {
         }
     }
 
+    #[expect(clippy::explicit_write, reason = "what `eprintln!` says, a test that passes keeps to itself")]
     fn installed(self, program: PathBuf) -> Option<PathBuf> {
         if program.exists() {
             return Some(program);
@@ -64,7 +66,7 @@ impl Peer {
         let missing = format!("{} is missing; tests/run installs it", program.display());
         let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
         assert!(!is("CI", "true") && !is("FIELDFLOW_PEERS", "required"), "{missing}");
-        eprintln!("SKIPPED the interop test against {self:?}: {missing}");
+        writeln!(std::io::stderr(), "SKIPPED the interop test against {self:?}: {missing}").unwrap();
         None
     }
 }

@@ -63,14 +63,6 @@ impl Pipeline {
         Self { child, records, dir }
     }
 
-    /// The next record.
-    pub(crate) async fn next(&mut self) -> Record {
-        match self.until(Instant::now() + PATIENCE).await {
-            Some(record) => record,
-            None => panic!("no record within {PATIENCE:?}:\n{}", self.said()),
-        }
-    }
-
     /// The next record, if it comes in time.
     pub(crate) async fn until(&mut self, end: Instant) -> Option<Record> {
         let line = timeout_at(end, self.records.next_line()).await.ok()?.unwrap();
@@ -80,9 +72,12 @@ impl Pipeline {
 
     /// The first record of each of so many tags.
     pub(crate) async fn first_of_each(&mut self, tags: usize) -> BTreeMap<String, Record> {
+        let end = Instant::now() + PATIENCE;
         let mut seen = BTreeMap::new();
         while seen.len() < tags {
-            let record = self.next().await;
+            let Some(record) = self.until(end).await else {
+                panic!("only {} of {tags} tags came within {PATIENCE:?}:\n{}", seen.len(), self.said())
+            };
             seen.entry(record.tag.clone()).or_insert(record);
         }
         seen
