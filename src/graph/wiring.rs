@@ -34,7 +34,7 @@ pub(super) fn wire<'a>(file: &'a PipelineFile, report: &mut Report) -> Wiring<'a
     let mut wiring = Wiring { edges: Vec::new(), doubtful_output: doubtful.clone(), doubtful_input: doubtful };
     let mut known: HashMap<(usize, PortName, usize), &EdgeEntry> = HashMap::new();
     let mut compared = 0;
-    let mut meant = Vec::new();
+    let mut meant: Vec<usize> = Vec::new();
     for entry in &file.edges {
         let mut node = |end: &crate::config::Endpoint| {
             let found = index.get(end.node.as_str()).copied();
