@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, Stdout, Write};
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeSpec, Ports, Role, Sink, write_json_line,
+    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeSpec, Ports, Position, Role, Sink,
+    write_json_line,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,7 +57,7 @@ impl Sink for Printer {
         Ok(())
     }
 
-    async fn write(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
+    async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         let Some(worker) = &mut self.worker else {
             return Err(NodeError::Disconnected(Cause::new("standard output is not open")));
         };
@@ -151,7 +152,7 @@ mod tests {
         let Ok(Node::Sink(mut sink)) = Console.prepare(serde_json::json!({})).unwrap().build(&context) else {
             panic!("not a sink");
         };
-        assert!(matches!(sink.write(&batches()).await, Err(NodeError::Disconnected(_))));
+        assert!(matches!(sink.write(&batches(), &[]).await, Err(NodeError::Disconnected(_))));
         sink.close().await;
     }
 }

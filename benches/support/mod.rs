@@ -10,8 +10,8 @@ use fieldflow::graph;
 use fieldflow::runtime::{Environment, Plan};
 use fieldflow::telemetry::Exporter;
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeKind, NodeSpec, Outputs, Ports, Role, Sink,
-    SystemClock, Transform,
+    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeKind, NodeSpec, Outputs, Ports, Position,
+    Role, Sink, SystemClock, Transform,
 };
 use rusqlite::Connection;
 use schemars::JsonSchema;
@@ -174,7 +174,7 @@ impl Sink for Nowhere {
     async fn connect(&mut self) -> Result<(), NodeError> {
         Ok(())
     }
-    async fn write(&mut self, _: &[Batch]) -> Result<(), NodeError> {
+    async fn write(&mut self, _: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         Ok(())
     }
 }

@@ -11,17 +11,18 @@ use crate::{Record, Timestamp};
 pub struct Batch {
     records: Arc<Vec<Record>>,
     received: Timestamp,
+    replayed: bool,
 }
 
 impl Batch {
     /// A batch of these records, or `None` where there are none: a batch is never empty.
     pub fn new(records: Vec<Record>, received: Timestamp) -> Option<Self> {
-        (!records.is_empty()).then(|| Self { records: Arc::new(records), received })
+        (!records.is_empty()).then(|| Self { records: Arc::new(records), received, replayed: false })
     }
 
     /// A batch of one record.
     pub fn one(record: Record, received: Timestamp) -> Self {
-        Self { records: Arc::new(vec![record]), received }
+        Self { records: Arc::new(vec![record]), received, replayed: false }
     }
 
     /// The records, in order of arrival. Never empty.
@@ -38,6 +39,18 @@ impl Batch {
     /// When the batch was received.
     pub fn received(&self) -> Timestamp {
         self.received
+    }
+
+    /// Whether the batch waited on disk because its way was blocked, and comes now after newer values may have been seen.
+    pub fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// The same batch, marked as one that waited on disk.
+    #[must_use]
+    pub fn replayed(mut self) -> Self {
+        self.replayed = true;
+        self
     }
 
     /// Bytes that the records take in memory.

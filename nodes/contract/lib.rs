@@ -5,7 +5,7 @@
 //! | to learn about | read |
 //! |---|---|
 //! | what flows | [`Record`], [`Batch`], [`Tag`], [`Value`], [`Quality`], [`Timestamp`] |
-//! | what is promised | [`Ack`], [`Outcome`], [`Delivery`] |
+//! | what is promised | [`Ack`], [`Outcome`], [`Delivery`], [`Position`] |
 //! | how to write a node | [`NodeSpec`], then one of [`Source`], [`Transform`], [`Sink`] |
 //! | what the runtime does with an error | [`NodeError`] |
 //! | what stands in the options of a node | [`Span`], [`ByteSize`], [`TagSelector`] |
@@ -26,6 +26,7 @@ mod json;
 mod kind;
 mod node;
 mod outputs;
+mod position;
 mod quality;
 mod record;
 mod selector;
@@ -43,6 +44,7 @@ pub use json::{RecordError, from_json_line, write_json_line};
 pub use kind::{BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role};
 pub use node::{DynSink, DynSource, Gather, Node, Sink, Source, Transform};
 pub use outputs::{Emission, Outputs, PortName};
+pub use position::Position;
 pub use quality::{Level, Quality};
 pub use record::Record;
 pub use selector::TagSelector;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::{Batch, BoxFuture, Cause, Delivery, NodeError, Outputs, Timestamp};
+use crate::{Batch, BoxFuture, Cause, Delivery, NodeError, Outputs, Position, Timestamp};
 
 /// Brings records in.
 pub trait Source: Send {
@@ -71,11 +71,24 @@ pub trait Sink: Send {
         Gather::PROMPT
     }
 
+    /// How far this sink has taken the durable edges that lead to it, if it stores that together with the records. Asked
+    /// after each `connect`; the runtime goes on behind it. That makes an edge into such a sink exactly once.
+    fn positions(&mut self) -> impl Future<Output = Result<Vec<Position>, NodeError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// Writes all of these batches or none of them. `Ok` means that each is *safe to acknowledge*.
+    ///
+    /// `positions` says how far each durable edge is taken once these batches are written: a sink that can, stores them in the
+    /// same transaction, one for each edge, and reports them by [`Sink::positions`]; others need not look.
     ///
     /// After `Disconnected` the same batches come again. After `Rejected` of several the runtime offers them one by one, so
     /// that one bad batch does not take its neighbours with it.
-    fn write(&mut self, batches: &[Batch]) -> impl Future<Output = Result<(), NodeError>> + Send;
+    fn write(
+        &mut self,
+        batches: &[Batch],
+        positions: &[Position],
+    ) -> impl Future<Output = Result<(), NodeError>> + Send;
 
     /// Closes the link; called once, at the end.
     fn close(&mut self) -> impl Future<Output = ()> + Send {
@@ -143,8 +156,11 @@ pub trait DynSink: Send {
     fn connect(&mut self) -> BoxFuture<'_, Result<(), NodeError>>;
     /// See [`Sink::gather`].
     fn gather(&self) -> Gather;
+    /// See [`Sink::positions`].
+    fn positions(&mut self) -> BoxFuture<'_, Result<Vec<Position>, NodeError>>;
     /// See [`Sink::write`].
-    fn write<'a>(&'a mut self, batches: &'a [Batch]) -> BoxFuture<'a, Result<(), NodeError>>;
+    fn write<'a>(&'a mut self, batches: &'a [Batch], positions: &'a [Position])
+    -> BoxFuture<'a, Result<(), NodeError>>;
     /// See [`Sink::close`].
     fn close(&mut self) -> BoxFuture<'_, ()>;
 }
@@ -156,8 +172,15 @@ impl<S: Sink> DynSink for S {
     fn gather(&self) -> Gather {
         Sink::gather(self)
     }
-    fn write<'a>(&'a mut self, batches: &'a [Batch]) -> BoxFuture<'a, Result<(), NodeError>> {
-        Box::pin(Sink::write(self, batches))
+    fn positions(&mut self) -> BoxFuture<'_, Result<Vec<Position>, NodeError>> {
+        Box::pin(Sink::positions(self))
+    }
+    fn write<'a>(
+        &'a mut self,
+        batches: &'a [Batch],
+        positions: &'a [Position],
+    ) -> BoxFuture<'a, Result<(), NodeError>> {
+        Box::pin(Sink::write(self, batches, positions))
     }
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(Sink::close(self))

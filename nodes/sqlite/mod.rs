@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Gather, Node, NodeError, NodeSpec, Ports, Role,
-    Sink, Span,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Gather, Node, NodeError, NodeSpec, Ports, Position,
+    Role, Sink, Span,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -136,7 +136,7 @@ impl Sink for Store {
         self.gather
     }
 
-    async fn write(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
+    async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         let batches = batches.to_vec();
         self.on_thread(move |writer| writer.write(&batches)).await
     }

@@ -66,7 +66,7 @@ async fn an_acknowledged_write_is_there_for_a_second_connection() {
     let mut sink = sink(&dir);
     sink.connect().await.unwrap();
     // 613 is no multiple of the rows of a statement, nor of a batch.
-    sink.write(&batches(&["a", "b", "c"], 0, 613)).await.unwrap();
+    sink.write(&batches(&["a", "b", "c"], 0, 613), &[]).await.unwrap();
     assert_eq!(samples(&reader(&dir)), expected(&["a", "b", "c"], 0, 613));
     sink.close().await;
     assert!(!dir.path().join("plant.db-wal").exists(), "closed, it is one file");
@@ -77,7 +77,7 @@ async fn closing_empties_the_log_even_if_somebody_has_the_database_open() {
     let dir = tempfile::tempdir().unwrap();
     let mut sink = sink(&dir);
     sink.connect().await.unwrap();
-    sink.write(&batches(&["a"], 0, 10)).await.unwrap();
+    sink.write(&batches(&["a"], 0, 10), &[]).await.unwrap();
     let user = reader(&dir);
     assert_eq!(count(&user, "samples"), 10);
     sink.close().await;
@@ -89,7 +89,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let (dir, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut sink = sink(&dir);
     sink.connect().await.unwrap();
-    sink.write(&batches(&["a"], 0, 100)).await.unwrap();
+    sink.write(&batches(&["a"], 0, 100), &[]).await.unwrap();
     // What lies on the disk while the sink is open is what a kill would leave.
     for file in ["plant.db", "plant.db-wal"] {
         std::fs::copy(dir.path().join(file), after.path().join(file)).unwrap();
@@ -105,11 +105,11 @@ async fn a_sink_dropped_without_close_leaves_what_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = sink(&dir);
     first.connect().await.unwrap();
-    first.write(&batches(&["a"], 0, 10)).await.unwrap();
+    first.write(&batches(&["a"], 0, 10), &[]).await.unwrap();
     drop(first);
     let mut second = sink(&dir);
     second.connect().await.unwrap();
-    second.write(&batches(&["a"], 10, 10)).await.unwrap();
+    second.write(&batches(&["a"], 10, 10), &[]).await.unwrap();
     assert_eq!(samples(&reader(&dir)), expected(&["a"], 0, 20));
 }
 

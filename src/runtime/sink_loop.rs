@@ -108,7 +108,7 @@ impl SinkLoop {
             consume_budget().await;
             let batches: Vec<Batch> = group.deliveries.iter().map(|delivery| delivery.batch.clone()).collect();
             let since = Instant::now();
-            match guard(self.sink.write(&batches)).await {
+            match guard(self.sink.write(&batches, &[])).await {
                 Ok(Ok(())) => self.written(group.deliveries, since),
                 Ok(Err(NodeError::Disconnected(cause))) => {
                     groups.push_front(group);

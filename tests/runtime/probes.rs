@@ -230,7 +230,7 @@ impl Sink for Writer {
         Gather { records: 20, wait: Duration::ZERO }
     }
 
-    async fn write(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
+    async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         let mut open = self.probe.open.subscribe();
         open.wait_for(|open| *open).await.unwrap();
         if self.probe.chance(1, self.config.fail) {
