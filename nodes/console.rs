@@ -6,10 +6,9 @@ use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeSpec, Ports, Position, Role, Sink,
     write_json_line,
 };
+use fieldflow_storage::Worker;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::worker::Worker;
 
 /// `type: console`
 pub(crate) struct Console;

@@ -12,7 +12,6 @@ mod modbus;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transform;
-mod worker;
 
 use fieldflow_contract::NodeKind;
 

@@ -3,11 +3,7 @@
 //! One thread owns the connection ([`writer`]); the sink hands it batches and awaits the commit. The tables are for
 //! fieldflow, the view `samples` is for everybody else.
 
-mod database;
-mod fault;
-mod files;
 mod rows;
-mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -19,12 +15,15 @@ use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Gather, Node, NodeError, NodeSpec, Ports, Position,
     Role, Sink, Span,
 };
+use fieldflow_storage::{Durability, Format, Settings, Worker};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::worker::Worker;
-use database::Settings;
 use writer::Writer;
+
+/// The file. To change its schema, add a migration; the view `samples` keeps its columns whatever lies below it.
+const FORMAT: Format =
+    Format { application_id: 0x4646_4C57, what: "a store of fieldflow", migrations: &[include_str!("schema/1.sql")] };
 
 /// `type: sqlite`
 pub(crate) struct Sqlite;
@@ -51,17 +50,6 @@ pub(crate) struct Config {
     /// is acknowledged.
     #[serde(default)]
     pub(crate) flush: Flush,
-}
-
-/// What an acknowledged record survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Durability {
-    /// A power cut: every commit waits for the disk.
-    #[default]
-    Power,
-    /// A crash of the program, but not of the machine: a power cut can take the last moments. Faster on slow disks.
-    Process,
 }
 
 /// When to commit.

@@ -1,11 +1,10 @@
 //! What the thread of the sink owns: the connection, from one failure to the next.
 
 use fieldflow_contract::{Batch, Cause, NodeError};
+use fieldflow_storage::{Identity, Settings, fault};
 use rusqlite::Connection;
 
-use super::database::{self, Settings};
-use super::fault;
-use super::files::Identity;
+use super::FORMAT;
 use super::rows::Rows;
 
 /// Owns the connection. Synchronous: it runs on a thread of its own.
@@ -30,7 +29,7 @@ impl Writer {
     pub(super) fn connect(&mut self) -> Result<(), NodeError> {
         self.open = None;
         let path = &self.settings.path;
-        let connection = database::open(&self.settings)?;
+        let connection = fieldflow_storage::open(&self.settings, &FORMAT)?;
         let file = Identity::of(path).map_err(|error| fault::filing(path, &error))?;
         self.open = Some(Open { connection, file, rows: Rows::default() });
         Ok(())

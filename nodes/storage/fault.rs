@@ -7,7 +7,7 @@ use fieldflow_contract::{Cause, NodeError};
 use rusqlite::{Error, ErrorCode};
 
 /// An error while the database was being opened. Only a file that is no database stops the pipeline: all else may heal.
-pub(super) fn opening(path: &Path, error: &Error) -> NodeError {
+pub fn opening(path: &Path, error: &Error) -> NodeError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => NodeError::Broken(cause(path, error)),
         _ => NodeError::Disconnected(cause(path, error)),
@@ -15,7 +15,7 @@ pub(super) fn opening(path: &Path, error: &Error) -> NodeError {
 }
 
 /// An error of a transaction.
-pub(super) fn writing(path: &Path, error: &Error) -> NodeError {
+pub fn writing(path: &Path, error: &Error) -> NodeError {
     match error.sqlite_error_code() {
         // These hang on the records alone and would come again at every attempt.
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
@@ -26,7 +26,7 @@ pub(super) fn writing(path: &Path, error: &Error) -> NodeError {
 }
 
 /// An error of the file system.
-pub(super) fn filing(path: &Path, error: &io::Error) -> NodeError {
+pub fn filing(path: &Path, error: &io::Error) -> NodeError {
     let what = match error.kind() {
         io::ErrorKind::StorageFull => "disk full: free some space on its file system",
         io::ErrorKind::PermissionDenied => {

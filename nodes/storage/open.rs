@@ -7,22 +7,35 @@ use fieldflow_contract::{Cause, NodeError};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::schema::{MIGRATIONS, check_owner, migrate};
-use super::{Durability, fault, files};
+use crate::schema::{Format, check_owner, migrate};
+use crate::{fault, files};
 
 /// Older ones can lose pages when several connections checkpoint (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// What an acknowledged record survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A power cut: every commit waits for the disk.
+    #[default]
+    Power,
+    /// A crash of the program, but not of the machine: a power cut can take the last moments. Faster on slow disks.
+    Process,
+}
+
 /// Where the database is and how it is written.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub struct Settings {
     /// The file.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// What a commit survives.
-    pub(super) durability: Durability,
+    pub durability: Durability,
     /// How long to wait for another process that holds the file.
-    pub(super) patience: Duration,
+    pub patience: Duration,
 }
 
 impl Settings {
@@ -52,8 +65,9 @@ impl Settings {
     }
 }
 
-/// Opens the database, makes it if it is not there, and checks that it is ours and set as it should be.
-pub(super) fn open(settings: &Settings) -> Result<Connection, NodeError> {
+/// Opens the database, makes it if it is not there, checks that it is ours and set as it should be, and brings its schema up
+/// to date.
+pub fn open(settings: &Settings, format: &Format) -> Result<Connection, NodeError> {
     let path = &settings.path;
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(NodeError::Broken(Cause::new(format!(
@@ -67,17 +81,18 @@ pub(super) fn open(settings: &Settings) -> Result<Connection, NodeError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(settings.patience).map_err(failed)?;
-    check_owner(&connection, path)?;
+    check_owner(&connection, path, format)?;
     configure(&connection, settings)?;
-    migrate(&connection, MIGRATIONS).map_err(failed)?;
+    migrate(&connection, format).map_err(failed)?;
     Ok(connection)
 }
 
 fn configure(connection: &Connection, settings: &Settings) -> Result<(), NodeError> {
     let failed = |error| fault::opening(&settings.path, &error);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
-    // Counts for a new file only, and only before all else.
+    // These count for a new file only, and only before all else. With the second a file can shrink again, step by step.
     connection.pragma_update(None, "page_size", 4096).map_err(failed)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
     for (name, wanted) in settings.pragmas() {
         connection.pragma_update(None, name, wanted).map_err(failed)?;
         let answer = match connection.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)? {
@@ -99,6 +114,12 @@ fn configure(connection: &Connection, settings: &Settings) -> Result<(), NodeErr
 mod tests {
     use super::*;
 
+    const FORMAT: Format = Format {
+        application_id: 0x0FF0,
+        what: "a test of fieldflow",
+        migrations: &["CREATE TABLE ours(a ANY) STRICT"],
+    };
+
     fn settings(dir: &tempfile::TempDir, durability: Durability) -> Settings {
         Settings { path: dir.path().join("plant.db"), durability, patience: Duration::from_secs(5) }
     }
@@ -107,11 +128,12 @@ mod tests {
     fn the_settings_are_in_force() {
         for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 1)] {
             let dir = tempfile::tempdir().unwrap();
-            let connection = open(&settings(&dir, durability)).unwrap();
+            let connection = open(&settings(&dir, durability), &FORMAT).unwrap();
             let ask = |name| connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0)).unwrap();
             assert_eq!(ask("journal_mode"), Value::Text("wal".to_owned()));
             for (name, value) in [
                 ("page_size", 4096),
+                ("auto_vacuum", 2),
                 ("synchronous", synchronous),
                 ("wal_autocheckpoint", 1000),
                 ("journal_size_limit", 64 << 20),
@@ -134,7 +156,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let settings = settings(&dir, Durability::Power);
             std::fs::write(&settings.path, content).unwrap();
-            let refused = open(&settings).unwrap_err();
+            let refused = open(&settings, &FORMAT).unwrap_err();
             let said = matches!(&refused, NodeError::Broken(cause) if cause.message.contains("move the file aside"));
             assert!(said, "{refused}");
             assert_eq!(std::fs::read_to_string(&settings.path).unwrap(), content);
@@ -147,7 +169,7 @@ mod tests {
         let settings = settings(&dir, Durability::Power);
         Connection::open(&settings.path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap();
         let before = std::fs::read(&settings.path).unwrap();
-        assert!(matches!(open(&settings), Err(NodeError::Broken(_))));
+        assert!(matches!(open(&settings, &FORMAT), Err(NodeError::Broken(_))));
         assert_eq!(std::fs::read(&settings.path).unwrap(), before);
     }
 
@@ -158,7 +180,7 @@ mod tests {
         let mut settings = settings(&dir, Durability::Power);
         for path in ["file/plant.db", "."] {
             settings.path = dir.path().join(path);
-            let error = open(&settings).unwrap_err();
+            let error = open(&settings, &FORMAT).unwrap_err();
             assert!(matches!(error, NodeError::Disconnected(_)), "{error}");
         }
     }

@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// A thread that owns a `T`. It ends, and drops the `T`, when the worker is dropped.
-pub(crate) struct Worker<T> {
+pub struct Worker<T> {
     jobs: mpsc::Sender<Job<T>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<T: Send + 'static> Worker<T> {
     /// Starts the thread.
-    pub(crate) fn start(name: &str, mut owned: T) -> io::Result<Self> {
+    pub fn start(name: &str, mut owned: T) -> io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job<T>>(1);
         // A NUL in the name of a thread panics.
         let thread = Builder::new().name(name.replace('\0', "")).spawn(move || {
@@ -33,7 +33,7 @@ impl<T: Send + 'static> Worker<T> {
     /// Does a job on the thread and brings its answer. A panic of the job goes on here.
     ///
     /// A job that was begun is finished even if nobody waits for its answer any more.
-    pub(crate) async fn call<R: Send + 'static>(&mut self, job: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
+    pub async fn call<R: Send + 'static>(&mut self, job: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
         let (answer, answered) = oneshot::channel();
         let job: Job<T> = Box::new(move |owned| {
             let _ = answer.send(job(owned));
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     /// Does a last job and waits for the end of the thread. After a panic there is nothing left to do.
-    pub(crate) async fn finish(mut self, last: impl FnOnce(&mut T) + Send + 'static) {
+    pub async fn finish(mut self, last: impl FnOnce(&mut T) + Send + 'static) {
         if self.thread.is_some() {
             self.call(last).await;
         }

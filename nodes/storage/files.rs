@@ -40,19 +40,19 @@ fn sync(_: &Path) -> io::Result<()> {
 
 /// Which file stands at a path: another one there has another identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
+pub struct Identity(u64, u64);
 
 impl Identity {
     /// The identity of the file at this path.
     #[cfg(unix)]
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub fn of(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt as _;
         fs::metadata(path).map(|file| Self(file.dev(), file.ino()))
     }
 
     /// Where the system gives files no identity: that there is a file.
     #[cfg(not(unix))]
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    pub fn of(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|_| Self(0, 0))
     }
 }
