@@ -8,6 +8,7 @@
 //! | [`cli`] | the command line, one file per verb |
 //! | [`web`] | `/metrics` and `/health`: the only HTTP code |
 //! | [`runtime`] | plan → running: the loops that drive nodes, edges, acks, back-off, shutdown |
+//! | [`queue`] | the durable edges: their file, its keeper, the pump |
 //! | [`graph`] | the checked graph: pure data, no I/O, no async |
 //! | [`config`] | YAML as a tree that knows the place of every key and value; the only user of the YAML crate |
 //! | [`diagnostics`] | the report: codes, places, excerpts, rendering |
@@ -18,7 +19,7 @@
 //!
 //! ```text
 //! main ──► nodes ──► contract
-//!  └─► cli ─► web ─► runtime ─► graph ─► config ─► diagnostics     (all may use contract and telemetry)
+//!  └─► cli ─► web ─► runtime ─► queue, graph ─► config ─► diagnostics     (all may use contract and telemetry)
 //! ```
 //!
 //! # Invariants
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod graph;
+pub mod queue;
 pub mod runtime;
 pub mod telemetry;
 pub mod web;

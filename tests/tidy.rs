@@ -9,7 +9,8 @@ const LONGEST: usize = 400;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["config", "diagnostics", "graph", "runtime", "telemetry", "web"]),
     ("web", &["telemetry"]),
-    ("runtime", &["graph", "telemetry"]),
+    ("runtime", &["graph", "queue", "telemetry"]),
+    ("queue", &["telemetry"]),
     ("graph", &["config", "diagnostics"]),
     ("config", &["diagnostics"]),
     ("diagnostics", &[]),

@@ -120,17 +120,17 @@ impl Loader<'_> {
     /// The options of an edge, as far as they can be read.
     fn options(&mut self, item: &Item, defaults: &EdgeOptions) -> EdgeOptions {
         let edge: Edge = item.to_json().and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
-        for (key, written, what) in edge.not_built() {
+        let options = edge.over(defaults);
+        for (key, what, help) in edge.contradictions(&options) {
             let span = item.entry(key).map_or(item.span.clone(), |entry| entry.key.span.start..entry.value.span.end);
-            let message = format!("`{written}` is not built yet: {what} come in a later version");
-            self.push(&codes::NOT_BUILT, message, &span, "take it out for now");
+            self.push(&codes::EDGE_CONTRADICTION, what, &span, help);
         }
         if let (Some(bytes), Some(entry)) = (edge.max_bytes, item.entry("max_bytes"))
             && bytes.0 == 0
         {
             self.push(&codes::OUT_OF_RANGE, "`max_bytes` must not be 0", &entry.value.span, "such as `64MiB`");
         }
-        edge.over(defaults)
+        options
     }
 
     fn edges(&mut self, root: &Item, defaults: &EdgeOptions) -> (Vec<EdgeEntry>, bool) {

@@ -27,7 +27,7 @@ pub(crate) mod suggest;
 mod tree;
 
 pub use chain::Endpoint;
-pub use edge::{EdgeOptions, WhenFull};
+pub use edge::{Disk, EdgeOptions, Storage, WhenFull};
 pub use env::{Env, ProcessEnv};
 pub use file::{EdgeEntry, NodeEntry, PipelineFile, ReadyNode};
 pub use load::load;

@@ -107,9 +107,10 @@ codes! {
     BAD_EDGE = "E0214", "an edge is not well-formed",
         "An edge is a chain of node names, `a -> b -> c`, alone or as the only key of a map with the options of all its \
          hops: `a -> b: { capacity: 1000 }`. `a.port -> b` begins at a named output.";
-    NOT_BUILT = "E0215", "an option is not built yet",
-        "The option belongs to the language, but this version of fieldflow cannot do it yet. It refuses rather than run \
-         with a weaker promise than the file asks for.";
+    EDGE_CONTRADICTION = "E0215", "options of an edge do not go together",
+        "An edge is in memory, durable, or in memory with an overflow to disk. `max_age` and `replay` are for edges on disk, \
+         `spill` for `when_full: spill`; a durable edge is full when its disk space is used up, and then blocks, drops the \
+         oldest or the newest.";
     UNKNOWN_NODE = "E0301", "an edge names a node that does not exist",
         "Every name in `edges` is the name of a node under `nodes`. Names are told apart by upper and lower case.";
     UNKNOWN_PORT = "E0302", "an edge begins at an output that does not exist",

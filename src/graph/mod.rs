@@ -15,7 +15,7 @@ use std::sync::Arc;
 use fieldflow_contract::{NodeKind, PortName, Ports, Prepared};
 use petgraph::graph::DiGraph;
 
-pub use crate::config::{EdgeOptions, WhenFull};
+pub use crate::config::{Disk, EdgeOptions, Storage, WhenFull};
 use crate::diagnostics::Secrets;
 
 pub use check::check;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use fieldflow_contract::{ByteSize, Port, Role};
+use fieldflow_contract::{ByteSize, Port, Role, Span};
 
-use crate::graph::{Graph, GraphEdge, GraphNode};
+use crate::graph::{Disk, EdgeOptions, Graph, GraphEdge, GraphNode, Storage};
 
 impl Graph {
     /// For a terminal: the nodes with their types, then the edges.
@@ -72,11 +72,19 @@ impl Graph {
 
 /// `block 8192`, `drop_oldest 100, 64MiB`.
 fn options(edge: &GraphEdge<'_>) -> String {
-    let mut text = format!("{} {}", edge.options.when_full.word(), edge.options.capacity);
-    if let Some(bytes) = edge.options.max_bytes {
-        let _ = write!(text, ", {}", ByteSize(bytes));
+    let EdgeOptions { capacity, max_bytes, when_full, storage } = edge.options;
+    let disk = |disk: &Disk| {
+        let age = disk.max_age.map(|age| format!(" {}", Span(age))).unwrap_or_default();
+        format!("{} {}{age}", disk.when_full.word(), ByteSize(disk.max_bytes))
+    };
+    match storage {
+        Storage::Memory => {
+            let bytes = max_bytes.map(|bytes| format!(", {}", ByteSize(bytes))).unwrap_or_default();
+            format!("{} {capacity}{bytes}", when_full.word())
+        }
+        Storage::Durable(limits) => format!("durable {}", disk(limits)),
+        Storage::Spill(limits) => format!("spill {capacity}, then {}", disk(limits)),
     }
-    text
 }
 
 /// The options, and the output that the edge begins at where it is not the default one.

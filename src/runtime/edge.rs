@@ -20,20 +20,34 @@ use tokio::time::Instant;
 
 use super::conflate::{Shares, conflate};
 use crate::graph::{EdgeOptions, WhenFull};
+use crate::queue::Origin;
 use crate::telemetry::EdgeSnapshot;
+
+/// A delivery as it comes out of an edge.
+pub(super) struct Arrival {
+    pub(super) delivery: Delivery,
+    /// The durable edge that it comes from, and its place in it.
+    pub(super) origin: Option<Origin>,
+}
 
 /// A batch in an edge, with its acks, and its size as it was accounted.
 struct Item {
     batch: Batch,
     shares: Shares,
+    origin: Option<Origin>,
     records: u64,
     bytes: u64,
 }
 
 impl Item {
-    fn new(batch: Batch, shares: Shares) -> Self {
+    fn new(batch: Batch, shares: Shares, origin: Option<Origin>) -> Self {
         let (records, bytes) = (batch.len() as u64, batch.bytes() as u64);
-        Self { batch, shares, records, bytes }
+        Self { batch, shares, origin, records, bytes }
+    }
+
+    /// Records that the ledger of this edge knows; those of a durable edge are in that one's.
+    fn booked(&self) -> u64 {
+        if self.origin.is_some() { 0 } else { self.records }
     }
 }
 
@@ -69,6 +83,9 @@ struct Ledger {
     entered: u64,
     left: u64,
     dropped: BTreeMap<&'static str, u64>,
+    /// What waits in memory, guests from a durable edge included.
+    waiting: u64,
+    /// What waits and is booked here.
     depth: u64,
     depth_bytes: u64,
     high_water: u64,
@@ -86,8 +103,8 @@ impl EdgeAccount {
 
     /// A batch that is larger than the whole edge passes alone, so that no queue deadlocks on its own size.
     fn has_room(&self, ledger: &Ledger, item: &Item) -> bool {
-        ledger.depth == 0
-            || (ledger.depth + item.records <= self.capacity && ledger.depth_bytes + item.bytes <= self.max_bytes)
+        ledger.waiting == 0
+            || (ledger.waiting + item.records <= self.capacity && ledger.depth_bytes + item.bytes <= self.max_bytes)
     }
 
     pub(super) fn snapshot(&self) -> EdgeSnapshot {
@@ -105,6 +122,8 @@ impl EdgeAccount {
             high_water: ledger.high_water,
             blocked: ledger.blocked + ledger.blocked_since.map_or(Duration::ZERO, |since| now - since),
             oldest_age: ledger.arrivals.front().map_or(Duration::ZERO, |&came| now - came),
+            disk_records: None,
+            disk_bytes: None,
         }
     }
 }
@@ -112,7 +131,8 @@ impl EdgeAccount {
 impl Ledger {
     /// Counts an item as waiting.
     fn wait(&mut self, item: &Item, came: Instant) {
-        self.depth += item.records;
+        self.waiting += item.records;
+        self.depth += item.booked();
         self.depth_bytes += item.bytes;
         self.high_water = self.high_water.max(self.depth);
         self.arrivals.push_back(came);
@@ -120,7 +140,8 @@ impl Ledger {
 
     /// Counts an item as no longer waiting; says since when it did.
     fn unwait(&mut self, item: &Item) -> Option<Instant> {
-        self.depth -= item.records;
+        self.waiting -= item.records;
+        self.depth -= item.booked();
         self.depth_bytes -= item.bytes;
         self.arrivals.pop_front()
     }
@@ -148,13 +169,35 @@ pub(super) struct EdgeSender {
 impl EdgeSender {
     /// Puts a delivery in, as the edge's policy says. Its ack is taken care of in every case.
     pub(super) async fn send(&self, delivery: Delivery) {
-        let item = Item::new(delivery.batch, Shares::Whole(delivery.ack));
+        let item = Item::new(delivery.batch, Shares::Whole(delivery.ack), None);
         match self.when_full {
             WhenFull::Block => self.block(item).await,
             WhenFull::DropOldest => self.drop_oldest(item),
             WhenFull::DropNewest => self.drop_newest(item),
             WhenFull::Conflate => self.conflate(item),
         }
+    }
+
+    /// Puts a batch of a durable edge in; waits until there is room.
+    pub(super) async fn send_from(&self, delivery: Delivery, origin: Origin) {
+        self.block(Item::new(delivery.batch, Shares::Whole(delivery.ack), Some(origin))).await;
+    }
+
+    /// Puts a delivery in if there is room for it now, else gives it back.
+    pub(super) fn send_now(&self, delivery: Delivery) -> Result<(), Delivery> {
+        let item = Item::new(delivery.batch, Shares::Whole(delivery.ack), None);
+        let ledger = self.account.ledger();
+        if ledger.receiver_gone || self.account.has_room(&ledger, &item) {
+            self.put(ledger, item, Instant::now());
+            return Ok(());
+        }
+        drop(ledger);
+        Err(Delivery { batch: item.batch, ack: item.shares.into_one() })
+    }
+
+    /// Whether the receiver is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.account.ledger().receiver_gone
     }
 
     async fn block(&self, item: Item) {
@@ -215,7 +258,7 @@ impl EdgeSender {
         ledger.entered += item.records;
         let newest = Delivery { batch: item.batch, ack: item.shares.into_one() };
         let (batch, shares, replaced) = conflate(waiting, newest);
-        let kept = Item::new(batch, shares);
+        let kept = Item::new(batch, shares, None);
         ledger.drop_records("conflate", (before + item.records).saturating_sub(kept.records));
         self.hand_over(ledger, kept, oldest.unwrap_or_else(Instant::now));
         for ack in replaced {
@@ -225,7 +268,7 @@ impl EdgeSender {
 
     /// Books an item as entered and puts it in.
     fn put(&self, mut ledger: MutexGuard<'_, Ledger>, item: Item, came: Instant) {
-        ledger.entered += item.records;
+        ledger.entered += item.booked();
         self.hand_over(ledger, item, came);
     }
 
@@ -233,10 +276,11 @@ impl EdgeSender {
         ledger.wait(&item, came);
         if let Err(refused) = self.sender.try_send(item) {
             let item = refused.into_inner();
-            ledger.depth -= item.records;
+            ledger.waiting -= item.records;
+            ledger.depth -= item.booked();
             ledger.depth_bytes -= item.bytes;
             ledger.arrivals.pop_back();
-            ledger.drop_records("receiver_gone", item.records);
+            ledger.drop_records("receiver_gone", item.booked());
             drop(ledger);
             item.shares.into_one().resolve(Outcome::Failed);
         }
@@ -251,22 +295,22 @@ pub(super) struct EdgeReceiver {
 
 impl EdgeReceiver {
     /// The next delivery; `None` when the sender is gone and nothing is left.
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
         self.receiver.as_mut().poll_next(cx).map(|item| item.map(|item| self.took(item)))
     }
 
     /// The next delivery, if one waits.
-    pub(super) fn try_recv(&mut self) -> Option<Delivery> {
+    pub(super) fn try_recv(&mut self) -> Option<Arrival> {
         self.receiver.try_recv().ok().map(|item| self.took(item))
     }
 
-    fn took(&self, item: Item) -> Delivery {
+    fn took(&self, item: Item) -> Arrival {
         let mut ledger = self.account.ledger();
         ledger.unwait(&item);
-        ledger.left += item.records;
+        ledger.left += item.booked();
         drop(ledger);
         self.account.room.notify_one();
-        Delivery { batch: item.batch, ack: item.shares.into_one() }
+        Arrival { delivery: Delivery { batch: item.batch, ack: item.shares.into_one() }, origin: item.origin }
     }
 }
 

@@ -16,7 +16,7 @@ struct Probe {
 }
 
 fn probe(capacity: usize, when_full: WhenFull) -> Probe {
-    let options = EdgeOptions { capacity, max_bytes: None, when_full };
+    let options = EdgeOptions { capacity, when_full, ..EdgeOptions::default() };
     let (sender, receiver, account) = edge("a".to_owned(), "b".to_owned(), &options);
     Probe { sender, receiver, account }
 }
@@ -43,14 +43,14 @@ impl Probe {
     }
 
     fn recv_now(&mut self) -> Option<Vec<i64>> {
-        let delivery = self.receiver.try_recv()?;
+        let delivery = self.receiver.try_recv()?.delivery;
         let values = values(&delivery);
         delivery.ack.resolve(Outcome::Delivered);
         Some(values)
     }
 
     async fn recv(&mut self) -> Option<Delivery> {
-        poll_fn(|cx| self.receiver.poll_recv(cx)).await
+        poll_fn(|cx| self.receiver.poll_recv(cx)).await.map(|arrival| arrival.delivery)
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_blocked_sender_goes_on_when_there_is_room_and_its_wait_is_counted() {
         },
         probe.sender.send(second),
     );
-    received.unwrap().ack.resolve(Outcome::Delivered);
+    received.unwrap().delivery.ack.resolve(Outcome::Delivered);
     assert_eq!(values(&probe.recv().await.unwrap()), [2]);
     let edge = probe.account.snapshot();
     assert_eq!((edge.blocked, edge.entered, edge.left, edge.high_water), (waited, 2, 2, 1));
@@ -91,7 +91,8 @@ async fn a_blocked_sender_goes_on_when_there_is_room_and_its_wait_is_counted() {
 
 #[test]
 fn bytes_are_bounded_too() {
-    let options = EdgeOptions { capacity: 100, max_bytes: Some(100), when_full: WhenFull::DropNewest };
+    let options =
+        EdgeOptions { capacity: 100, max_bytes: Some(100), when_full: WhenFull::DropNewest, ..EdgeOptions::default() };
     let (sender, mut receiver, account) = edge("a".to_owned(), "b".to_owned(), &options);
     for n in 0..4 {
         sender.send(delivery(&[(0, n)]).0).now_or_never().unwrap();

@@ -3,9 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use fieldflow_contract::Delivery;
-
-use super::edge::EdgeReceiver;
+use super::edge::{Arrival, EdgeReceiver};
 
 /// The edges that end at one node.
 pub(super) struct Inbox {
@@ -20,16 +18,16 @@ impl Inbox {
     }
 
     /// The next delivery; `None` when all edges are closed and empty. Dropping the future loses nothing.
-    pub(super) async fn recv(&mut self) -> Option<Delivery> {
+    pub(super) async fn recv(&mut self) -> Option<Arrival> {
         poll_fn(|cx| {
             let mut looks = self.edges.len();
             while looks != 0 {
                 looks -= 1;
                 let at = self.turn % self.edges.len();
                 match self.edges[at].poll_recv(cx) {
-                    Poll::Ready(Some(delivery)) => {
+                    Poll::Ready(Some(arrival)) => {
                         self.turn = at + 1;
-                        return Poll::Ready(Some(delivery));
+                        return Poll::Ready(Some(arrival));
                     }
                     Poll::Ready(None) => {
                         self.edges.swap_remove(at);
@@ -46,12 +44,12 @@ impl Inbox {
     }
 
     /// The next delivery, if one waits on any edge.
-    pub(super) fn try_recv(&mut self) -> Option<Delivery> {
+    pub(super) fn try_recv(&mut self) -> Option<Arrival> {
         for _ in 0..self.edges.len() {
             let at = self.turn % self.edges.len();
             self.turn = at + 1;
-            if let Some(delivery) = self.edges[at].try_recv() {
-                return Some(delivery);
+            if let Some(arrival) = self.edges[at].try_recv() {
+                return Some(arrival);
             }
         }
         None

@@ -9,6 +9,7 @@
 //! | [`running`] | starts the plan, watches it, stops it |
 //! | `source_loop`, `transform_loop`, `sink_loop` | what drives a node of each role |
 //! | `edge`, `conflate` | the bounded edge, its policies and its ledger |
+//! | `outlet` | in memory, onto the disk, or onto the disk when memory is full |
 //! | `fanout`, `inbox` | all edges that begin at a port, all edges that end at a node |
 //! | [`lock`] | one instance for one data folder |
 //!
@@ -26,6 +27,7 @@ mod guard;
 mod inbox;
 pub mod lock;
 mod node_task;
+mod outlet;
 pub mod plan;
 pub mod running;
 mod sink_loop;

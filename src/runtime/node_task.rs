@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::guard::{Panicked, guard_call};
 use super::status::NodeStatus;
+use crate::queue::DurableEdge;
 use crate::telemetry::NodeState;
 
 /// Why a loop ended.
@@ -29,6 +30,8 @@ pub(super) struct NodeTask {
     /// Cancelled when sources shall stop. Transforms and sinks stop when their edges are closed and empty.
     pub(super) stop: CancellationToken,
     pub(super) backoff: Backoff,
+    /// The durable edges that end here: they begin to hand over when the node is ready for them.
+    pub(super) durable_inputs: Vec<Arc<DurableEdge>>,
 }
 
 impl NodeTask {

@@ -8,13 +8,15 @@ use fieldflow_contract::{BuildContext, Clock, Node, Port, PortName, Role, Tally}
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::edge::{EdgeAccount, EdgeReceiver, EdgeSender, edge};
+use super::edge::{EdgeAccount, EdgeReceiver, edge};
 use super::fanout::Fanout;
 use super::inbox::Inbox;
 use super::node_task::NodeTask;
+use super::outlet::{Outlet, PumpOutlet};
 use super::sink_loop::SinkTimes;
 use super::status::NodeStatus;
-use crate::graph::{Graph, GraphEdge, GraphNode};
+use crate::graph::{EdgeOptions, Graph, GraphEdge, GraphNode, Storage, WhenFull};
+use crate::queue::{DurableEdge, Keeper, Limits, Victim};
 use crate::telemetry::{Exporter, catalogue};
 
 /// Where and with what a pipeline runs.
@@ -31,8 +33,17 @@ pub struct Environment<'a> {
 pub struct Plan {
     pub(super) pipeline: String,
     pub(super) nodes: Vec<PlannedNode>,
-    pub(super) edges: Vec<Arc<EdgeAccount>>,
+    pub(super) edges: Vec<ObservedEdge>,
+    pub(super) pumps: Vec<(Arc<DurableEdge>, PumpOutlet)>,
+    pub(super) keeper: Arc<Keeper>,
     pub(super) stop: CancellationToken,
+}
+
+/// Where the figures of an edge are: of its memory, and of its file if it has one.
+#[derive(Clone)]
+pub(super) struct ObservedEdge {
+    pub(super) memory: Arc<EdgeAccount>,
+    pub(super) durable: Option<Arc<DurableEdge>>,
 }
 
 pub(super) struct PlannedNode {
@@ -57,10 +68,13 @@ impl Plan {
     /// Builds all nodes of the graph. Opens nothing and writes nothing.
     pub fn new(graph: &Graph, environment: &Environment<'_>) -> Result<Self, PlanError> {
         let stop = CancellationToken::new();
-        let mut wiring = Wiring::of(graph);
-        let nodes = graph.nodes().map(|node| planned(graph, node, environment, &stop, &mut wiring));
+        let mut keeper = Keeper::new(&environment.data_dir.join(&graph.name), Arc::clone(&environment.clock));
+        let mut wiring = Wiring::of(graph, &mut keeper);
+        let keeper = Arc::new(keeper);
+        let nodes = graph.nodes().map(|node| planned(graph, node, environment, &stop, &mut wiring, &keeper));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { pipeline: graph.name.clone(), nodes, edges: wiring.accounts, stop })
+        let Wiring { observed: edges, pumps, .. } = wiring;
+        Ok(Self { pipeline: graph.name.clone(), nodes, edges, pumps, keeper, stop })
     }
 }
 
@@ -70,6 +84,7 @@ fn planned(
     environment: &Environment<'_>,
     stop: &CancellationToken,
     wiring: &mut Wiring,
+    keeper: &Arc<Keeper>,
 ) -> Result<PlannedNode, PlanError> {
     let context = BuildContext {
         node: node.name.clone(),
@@ -95,7 +110,7 @@ fn planned(
         name: node.name.clone(),
         node: built,
         inbox: Inbox::new(wiring.inputs.remove(&node.name).unwrap_or_default()),
-        fanout: Fanout::new(outputs, Arc::clone(&status)),
+        fanout: Fanout::new(outputs, Arc::clone(&status), Arc::clone(keeper)),
         times: SinkTimes {
             commit: environment.exporter.histogram(&catalogue::COMMIT, &labels),
             latency: environment.exporter.histogram(&catalogue::LATENCY, &labels),
@@ -106,31 +121,80 @@ fn planned(
             status,
             stop: stop.clone(),
             backoff: Backoff::new(),
+            durable_inputs: wiring.durable_inputs.remove(&node.name).unwrap_or_default(),
         },
     })
 }
 
 /// The ends of all edges, by the nodes that they belong to.
+#[derive(Default)]
 struct Wiring {
-    outputs: HashMap<String, Vec<(PortName, Vec<EdgeSender>)>>,
+    outputs: HashMap<String, Vec<(PortName, Vec<Outlet>)>>,
     inputs: HashMap<String, Vec<EdgeReceiver>>,
-    accounts: Vec<Arc<EdgeAccount>>,
+    durable_inputs: HashMap<String, Vec<Arc<DurableEdge>>>,
+    observed: Vec<ObservedEdge>,
+    pumps: Vec<(Arc<DurableEdge>, PumpOutlet)>,
 }
 
 impl Wiring {
-    fn of(graph: &Graph) -> Self {
-        let mut wiring = Self { outputs: HashMap::new(), inputs: HashMap::new(), accounts: Vec::new() };
+    fn of(graph: &Graph, keeper: &mut Keeper) -> Self {
+        let mut wiring = Self::default();
         for wire in graph.edges() {
-            let (sender, receiver, account) = edge(label(&wire), wire.to.name.clone(), wire.options);
+            let outlet = wiring.edge(graph, &wire, keeper);
             let ports = wiring.outputs.entry(wire.from.name.clone()).or_default();
             match ports.iter_mut().find(|(port, _)| port == wire.port) {
-                Some((_, senders)) => senders.push(sender),
-                None => ports.push((wire.port.clone(), vec![sender])),
+                Some((_, outlets)) => outlets.push(outlet),
+                None => ports.push((wire.port.clone(), vec![outlet])),
             }
-            wiring.inputs.entry(wire.to.name.clone()).or_default().push(receiver);
-            wiring.accounts.push(account);
         }
         wiring
+    }
+
+    /// Makes both ends of an edge, and what lies between them.
+    fn edge(&mut self, graph: &Graph, wire: &GraphEdge<'_>, keeper: &mut Keeper) -> Outlet {
+        let (from, to) = (label(wire), wire.to.name.clone());
+        let disk = match &wire.options.storage {
+            Storage::Memory => {
+                let (sender, receiver, memory) = edge(from, to, wire.options);
+                self.connect(wire, receiver, ObservedEdge { memory, durable: None });
+                return Outlet::Memory(sender);
+            }
+            Storage::Durable(disk) | Storage::Spill(disk) => disk,
+        };
+        // Half of the capacity waits before the consumer, half before the disk.
+        let memory = EdgeOptions {
+            capacity: (wire.options.capacity / 2).max(1),
+            when_full: WhenFull::Block,
+            ..wire.options.clone()
+        };
+        let (sender, receiver, memory) = edge(from, to, &memory);
+        let sender = Arc::new(sender);
+        let durable = keeper.edge(
+            format!("{}/{}.{}/{}", graph.name, wire.from.name, wire.port, wire.to.name),
+            Limits {
+                capacity: wire.options.capacity as u64,
+                max_bytes: disk.max_bytes,
+                max_age: disk.max_age,
+                victim: match disk.when_full {
+                    WhenFull::DropOldest => Victim::Oldest,
+                    WhenFull::DropNewest => Victim::Newest,
+                    WhenFull::Block | WhenFull::Conflate => Victim::Block,
+                },
+                replay_rate: disk.replay_rate.map(f64::from),
+            },
+        );
+        self.connect(wire, receiver, ObservedEdge { memory, durable: Some(Arc::clone(&durable)) });
+        self.durable_inputs.entry(wire.to.name.clone()).or_default().push(Arc::clone(&durable));
+        self.pumps.push((Arc::clone(&durable), PumpOutlet(Arc::clone(&sender))));
+        match wire.options.storage {
+            Storage::Spill(_) => Outlet::Spill(sender, durable),
+            _ => Outlet::Durable(durable),
+        }
+    }
+
+    fn connect(&mut self, wire: &GraphEdge<'_>, receiver: EdgeReceiver, observed: ObservedEdge) {
+        self.inputs.entry(wire.to.name.clone()).or_default().push(receiver);
+        self.observed.push(observed);
     }
 }
 

@@ -9,17 +9,23 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::edge::EdgeAccount;
 use super::node_task::Exit;
-use super::plan::{Plan, PlannedNode};
+use super::plan::{ObservedEdge, Plan, PlannedNode};
 use super::status::NodeStatus;
 use super::{sink_loop, source_loop, transform_loop};
-use crate::telemetry::PipelineSnapshot;
+use crate::queue::{Keeper, pump};
+use crate::telemetry::{EdgeSnapshot, PipelineSnapshot};
+
+/// A disk that is away at the end is not waited for.
+const KEEPER_CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
 /// A pipeline at work.
 pub struct Running {
     observer: Observer,
     tasks: JoinSet<(String, Exit)>,
+    keeper: Arc<Keeper>,
+    /// The keeper's task: it ends after all others, with what they brought it.
+    keeping: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -28,7 +34,7 @@ pub struct Running {
 pub struct Observer {
     pipeline: Arc<str>,
     nodes: Arc<[Arc<NodeStatus>]>,
-    edges: Arc<[Arc<EdgeAccount>]>,
+    edges: Arc<[ObservedEdge]>,
 }
 
 impl Observer {
@@ -37,8 +43,18 @@ impl Observer {
         PipelineSnapshot {
             pipeline: self.pipeline.to_string(),
             nodes: self.nodes.iter().map(|node| node.snapshot()).collect(),
-            edges: self.edges.iter().map(|edge| edge.snapshot()).collect(),
+            edges: self.edges.iter().map(ObservedEdge::snapshot).collect(),
         }
+    }
+}
+
+impl ObservedEdge {
+    fn snapshot(&self) -> EdgeSnapshot {
+        let mut snapshot = self.memory.snapshot();
+        if let Some(durable) = &self.durable {
+            durable.add_to(&mut snapshot);
+        }
+        snapshot
     }
 }
 
@@ -71,7 +87,17 @@ impl Plan {
                 (name, exit)
             });
         }
-        Running { observer, tasks, stop: self.stop }
+        for (edge, outlet) in self.pumps {
+            let (keeper, stop) = (Arc::clone(&self.keeper), self.stop.clone());
+            tasks.spawn(async move {
+                let name = edge.name().to_owned();
+                pump(edge, keeper, outlet, stop).await;
+                (name, Exit::Done)
+            });
+        }
+        let mut keeping = JoinSet::new();
+        keeping.spawn(Arc::clone(&self.keeper).run());
+        Running { observer, tasks, keeper: self.keeper, keeping, stop: self.stop }
     }
 }
 
@@ -117,6 +143,9 @@ impl Running {
             }
         };
         self.tasks.shutdown().await;
+        self.keeper.close();
+        // What could not be stored by then is stored as not done: it comes again.
+        let _ = tokio::time::timeout(KEEPER_CLOSES_WITHIN, self.keeping.join_next()).await;
         self.finished(broken, drained)
     }
 

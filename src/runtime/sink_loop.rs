@@ -1,16 +1,19 @@
 //! The loop around a sink: gather, write, acknowledge; reconnect, reject, panics.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use fieldflow_contract::{Batch, Cause, Delivery, DynSink, Gather, Node, NodeError, Outcome, Port};
+use fieldflow_contract::{Batch, Cause, Delivery, DynSink, Gather, Node, NodeError, Outcome, Position};
 use metrics::Histogram;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
+use super::edge::Arrival;
 use super::fanout::Fanout;
 use super::guard::{Panicked, guard};
 use super::inbox::Inbox;
 use super::node_task::{CLOSE_WITHIN, Exit, NodeTask};
+use crate::queue::{DurableEdge, Origin};
 use crate::telemetry::NodeState;
 
 /// The two distributions that a sink feeds.
@@ -41,10 +44,10 @@ pub(super) async fn run(
 }
 
 /// As many deliveries as the sink wants for one write; `None` when there will be no more.
-async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Delivery>> {
+async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Arrival>> {
     let first = inbox.recv().await?;
     let deadline = Instant::now() + wanted.wait;
-    let mut records = first.batch.len();
+    let mut records = first.delivery.batch.len();
     let mut group = vec![first];
     while records < wanted.records {
         let next = match inbox.try_recv() {
@@ -55,7 +58,7 @@ async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Delivery>> {
                 Ok(None) | Err(_) => break,
             },
         };
-        records += next.batch.len();
+        records += next.delivery.batch.len();
         group.push(next);
     }
     Some(group)
@@ -69,10 +72,10 @@ struct SinkLoop {
 }
 
 impl SinkLoop {
-    /// Opens the link, for as long as it takes.
+    /// Opens the link, for as long as it takes, and lets the durable edges go on behind what the sink has stored.
     async fn connect(&mut self) -> Result<(), Cause> {
         loop {
-            match guard(self.sink.connect()).await {
+            match guard(self.try_connect()).await {
                 Ok(Ok(())) => {
                     self.task.status.running();
                     return Ok(());
@@ -83,6 +86,16 @@ impl SinkLoop {
                 Err(panicked) => self.restart(panicked).await?,
             }
         }
+    }
+
+    async fn try_connect(&mut self) -> Result<(), NodeError> {
+        self.sink.connect().await?;
+        if self.task.durable_inputs.is_empty() {
+            return Ok(());
+        }
+        let positions = self.sink.positions().await?;
+        self.task.durable_inputs.iter().for_each(|edge| edge.resume(&positions));
+        Ok(())
     }
 
     async fn lost(&mut self, cause: &Cause) {
@@ -101,31 +114,37 @@ impl SinkLoop {
     }
 
     /// Brings a group to the sink. Each of its deliveries is written and acknowledged, or rejected, and never forgotten.
-    async fn deliver(&mut self, group: Vec<Delivery>) -> Result<(), Cause> {
-        self.task.status.received(group.iter().map(|delivery| delivery.batch.len() as u64).sum());
-        let mut groups = VecDeque::from([Group { deliveries: group, panicked: false }]);
+    async fn deliver(&mut self, group: Vec<Arrival>) -> Result<(), Cause> {
+        self.task.status.received(group.iter().map(|arrival| arrival.delivery.batch.len() as u64).sum());
+        let mut groups = VecDeque::from([Group { arrivals: group, panicked: false }]);
         while let Some(mut group) = groups.pop_front() {
             consume_budget().await;
-            let batches: Vec<Batch> = group.deliveries.iter().map(|delivery| delivery.batch.clone()).collect();
+            if group.arrivals.is_empty() {
+                continue;
+            }
+            let batches: Vec<Batch> = group.arrivals.iter().map(|arrival| arrival.delivery.batch.clone()).collect();
+            let positions = group.positions();
             let since = Instant::now();
-            match guard(self.sink.write(&batches, &[])).await {
-                Ok(Ok(())) => self.written(group.deliveries, since),
+            match guard(self.sink.write(&batches, &positions)).await {
+                Ok(Ok(())) => self.written(group.arrivals, since),
                 Ok(Err(NodeError::Disconnected(cause))) => {
-                    groups.push_front(group);
                     self.lost(&cause).await;
                     self.connect().await?;
+                    group.forget_done();
+                    groups.push_front(group);
                 }
-                Ok(Err(NodeError::Rejected(_))) if 1 < group.deliveries.len() => group.split(&mut groups),
-                Ok(Err(NodeError::Rejected(cause))) => self.reject(group.deliveries, &cause).await,
+                Ok(Err(NodeError::Rejected(_))) if 1 < group.arrivals.len() => group.split(&mut groups),
+                Ok(Err(NodeError::Rejected(cause))) => self.reject(group.arrivals, &cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
                 Err(panicked) => {
                     let cause = Cause::new(format!("the sink panicked twice on this batch: {}", panicked.0));
                     self.restart(panicked).await?;
                     self.connect().await?;
+                    group.forget_done();
                     // It may have been the sink's state: each batch gets one more try before it is held to be the reason.
-                    match (group.panicked, group.deliveries.len()) {
-                        (true, 1) => self.reject(group.deliveries, &cause).await,
+                    match (group.panicked, group.arrivals.len()) {
+                        (true, 0 | 1) => self.reject(group.arrivals, &cause).await,
                         (true, _) => group.split(&mut groups),
                         (false, _) => {
                             group.panicked = true;
@@ -138,40 +157,66 @@ impl SinkLoop {
         Ok(())
     }
 
-    fn written(&mut self, deliveries: Vec<Delivery>, since: Instant) {
+    fn written(&mut self, arrivals: Vec<Arrival>, since: Instant) {
         self.task.worked(since);
         self.times.commit.record(since.elapsed());
-        let oldest =
-            deliveries.iter().filter_map(|delivery| delivery.batch.records().first()).map(|record| record.time).min();
-        if let Some(oldest) = oldest {
+        let first = |arrival: &Arrival| arrival.delivery.batch.records().first().map(|record| record.time);
+        if let Some(oldest) = arrivals.iter().filter_map(first).min() {
             self.times.latency.record(self.task.context.clock.now().since(oldest));
         }
-        for Delivery { ack, .. } in deliveries {
-            ack.resolve(Outcome::Delivered);
+        for arrival in arrivals {
+            arrival.delivery.ack.resolve(Outcome::Delivered);
         }
     }
 
-    async fn reject(&mut self, deliveries: Vec<Delivery>, cause: &Cause) {
+    async fn reject(&mut self, arrivals: Vec<Arrival>, cause: &Cause) {
         self.task.status.failing(NodeState::Running, "rejected", &cause.message);
-        for Delivery { batch, ack } in deliveries {
-            ack.note(Outcome::Rejected);
-            self.fanout.send(Port::REJECTED, batch, ack).await;
+        for Arrival { delivery: Delivery { batch, ack }, .. } in arrivals {
+            self.fanout.reject(batch, ack, &cause.message).await;
         }
     }
 }
 
 /// Deliveries that are written together.
 struct Group {
-    deliveries: Vec<Delivery>,
+    arrivals: Vec<Arrival>,
     /// The sink panicked on it before.
     panicked: bool,
 }
 
 impl Group {
+    /// How far each durable edge is taken once the group is written.
+    fn positions(&self) -> Vec<Position> {
+        let mut edges: Vec<&Arc<DurableEdge>> = Vec::new();
+        let origins = || self.arrivals.iter().filter_map(|arrival| arrival.origin.as_ref());
+        for Origin { edge, .. } in origins() {
+            if !edges.iter().any(|known| Arc::ptr_eq(known, edge)) {
+                edges.push(edge);
+            }
+        }
+        let position = |edge: &&Arc<DurableEdge>| {
+            let own = origins().filter(|origin| Arc::ptr_eq(edge, &origin.edge));
+            let mut sequences: Vec<u64> = own.map(|origin| origin.sequence).collect();
+            // One that failed before comes out of turn.
+            sequences.sort_unstable();
+            edge.position_with(sequences.into_iter())
+        };
+        edges.iter().map(position).collect()
+    }
+
+    /// Takes out what the sink had stored although it answered with an error: its position told so.
+    fn forget_done(&mut self) {
+        let done =
+            |arrival: &mut Arrival| arrival.origin.as_ref().is_some_and(|origin| origin.edge.is_done(origin.sequence));
+        for arrival in self.arrivals.extract_if(.., done) {
+            arrival.delivery.ack.resolve(Outcome::Delivered);
+        }
+    }
+
     /// One by one, in order, before everything else.
     fn split(self, groups: &mut VecDeque<Self>) {
-        for delivery in self.deliveries.into_iter().rev() {
-            groups.push_front(Self { deliveries: vec![delivery], panicked: self.panicked });
+        for arrival in self.arrivals.into_iter().rev() {
+            groups.push_front(Self { arrivals: vec![arrival], panicked: self.panicked });
         }
     }
 }

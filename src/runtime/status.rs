@@ -69,6 +69,10 @@ impl NodeStatus {
         self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn received(&self, records: u64) {
         self.received.fetch_add(records, Ordering::Relaxed);
         self.touch();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Cause, Delivery, Node, Outcome, Outputs, Transform};
+use fieldflow_contract::{Ack, Cause, Delivery, Emission, Node, Outcome, Outputs, Port, Transform};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::edge::Arrival;
 use super::fanout::Fanout;
 use super::guard::{Panicked, guard_call};
 use super::inbox::Inbox;
@@ -16,11 +17,12 @@ pub(super) async fn run(mut task: NodeTask, mut node: Box<dyn Transform>, mut in
     let mut out = Outputs::default();
     let mut ticks = ticker(node.tick_every());
     task.status.running();
+    task.durable_inputs.iter().for_each(|edge| edge.resume(&[]));
     loop {
         consume_budget().await;
         let input = tokio::select! {
             biased;
-            delivery = inbox.recv() => Input::from(delivery),
+            arrival = inbox.recv() => Input::from(arrival),
             () = tick(&mut ticks) => Input::Tick,
         };
         let since = Instant::now();
@@ -67,9 +69,9 @@ enum Input {
     End,
 }
 
-impl From<Option<Delivery>> for Input {
-    fn from(delivery: Option<Delivery>) -> Self {
-        delivery.map_or(Self::End, Self::Batch)
+impl From<Option<Arrival>> for Input {
+    fn from(arrival: Option<Arrival>) -> Self {
+        arrival.map_or(Self::End, |arrival| Self::Batch(arrival.delivery))
     }
 }
 
@@ -91,11 +93,19 @@ async fn send_on(task: &NodeTask, out: &mut Outputs, fanout: &Fanout, ack: Ack) 
     let mut emissions = out.take_emissions();
     let Some(mut next) = emissions.next() else { return ack.resolve(Outcome::Delivered) };
     for after in emissions {
-        fanout.send(&next.port, next.batch, ack.clone()).await;
+        emit(fanout, next, ack.clone()).await;
         next = after;
     }
     // The last one takes the ack itself.
-    fanout.send(&next.port, next.batch, ack).await;
+    emit(fanout, next, ack).await;
+}
+
+async fn emit(fanout: &Fanout, Emission { port, batch }: Emission, ack: Ack) {
+    if port == Port::REJECTED {
+        fanout.reject(batch, ack, "the node cannot work on it").await;
+    } else {
+        fanout.send(&port, batch, ack).await;
+    }
 }
 
 fn ticker(every: Option<Duration>) -> Option<tokio::time::Interval> {

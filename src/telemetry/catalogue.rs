@@ -69,6 +69,10 @@ metrics! {
         "Seconds that the node before the edge waited for room in it.";
     EDGE_OLDEST_AGE = "fieldflow_edge_oldest_record_age_seconds", Gauge, ["pipeline", "from", "to"],
         "Seconds that the oldest waiting record has waited; 0 when the edge is empty.";
+    EDGE_DISK_RECORDS = "fieldflow_edge_disk_records", Gauge, ["pipeline", "from", "to"],
+        "Records in the file of a durable or spilling edge.";
+    EDGE_DISK_BYTES = "fieldflow_edge_disk_bytes", Gauge, ["pipeline", "from", "to"],
+        "Bytes that the records in the file of a durable or spilling edge take.";
     SOURCE_SENT = "fieldflow_source_sent_batches_total", Counter, ["pipeline", "node", "type"],
         "Batches that the source sent off.";
     SOURCE_RESOLVED = "fieldflow_source_resolved_batches_total", Counter, ["pipeline", "node", "type", "outcome"],

@@ -108,6 +108,10 @@ impl Exporter {
         self.gauge(&catalogue::EDGE_HIGH_WATER, &labels, edge.high_water as f64);
         self.gauge(&catalogue::EDGE_BLOCKED, &labels, edge.blocked.as_secs_f64());
         self.gauge(&catalogue::EDGE_OLDEST_AGE, &labels, edge.oldest_age.as_secs_f64());
+        if let (Some(records), Some(bytes)) = (edge.disk_records, edge.disk_bytes) {
+            self.gauge(&catalogue::EDGE_DISK_RECORDS, &labels, records as f64);
+            self.gauge(&catalogue::EDGE_DISK_BYTES, &labels, bytes as f64);
+        }
     }
 
     fn counter(&self, metric: &Metric, labels: &[&str], value: u64) {

@@ -114,6 +114,10 @@ pub struct EdgeSnapshot {
     pub blocked: Duration,
     /// How long the oldest waiting record has waited.
     pub oldest_age: Duration,
+    /// Records in the edge's file; `None` for an edge that has none.
+    pub disk_records: Option<u64>,
+    /// Bytes that they take there.
+    pub disk_bytes: Option<u64>,
 }
 
 impl EdgeSnapshot {

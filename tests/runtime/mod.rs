@@ -1,7 +1,9 @@
 //! The runtime driven by probes, on paused time: what is promised about edges, acks, troubles and the end.
 
+mod durable;
 pub(crate) mod probes;
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -22,13 +24,18 @@ static KINDS: LazyLock<Vec<&'static dyn NodeKind>> = LazyLock::new(|| {
 
 /// A pipeline of the nodes and edges in this YAML, ready to start.
 pub(crate) fn plan(body: &str, exporter: &Exporter) -> Plan {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("test.yaml");
+    // Kept: the pipeline may write into it for as long as it runs.
+    plan_in(&tempfile::tempdir().unwrap().keep(), body, exporter)
+}
+
+/// The same with a data folder that outlives it.
+pub(crate) fn plan_in(dir: &Path, body: &str, exporter: &Exporter) -> Plan {
+    let path = dir.join("test.yaml");
     std::fs::write(&path, format!("version: 1\nname: test\n{body}")).unwrap();
     let mut report = Report::default();
     let graph = config::load(&path, &KINDS, &ProcessEnv, &mut report).and_then(|file| graph::check(&file, &mut report));
     assert!(!report.has_errors(), "{}", report.render_human(false));
-    let environment = Environment { data_dir: dir.path().to_owned(), clock: Arc::new(SystemClock), exporter };
+    let environment = Environment { data_dir: dir.to_owned(), clock: Arc::new(SystemClock), exporter };
     Plan::new(&graph.unwrap(), &environment).unwrap()
 }
 
@@ -67,7 +74,7 @@ async fn everything_arrives_in_order_and_is_acknowledged() {
     assert_eq!(probe("order.a").outcomes(), [Outcome::Delivered; 50]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_batch_is_as_bad_as_its_worst_branch() {
     let (_, observer) = run_to_end(
         "nodes: { a: { type: script, id: fan.a, batches: 3 }, b: { type: probe, id: fan.b }, c: { type: probe, id: fan.c, reject: 15 } }\n\
@@ -214,7 +221,7 @@ async fn a_sink_that_panics_once_gets_its_batches_again() {
     assert_eq!(node(&observer, "b").errors["panic"], 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_batch_on_which_a_sink_always_panics_is_rejected_in_the_end() {
     let (_, observer) = run_to_end(
         "nodes: { a: { type: script, id: ever.a, batches: 5 }, b: { type: probe, id: ever.b, panic_on: 25, panics: 1000 } }\n\

@@ -16,6 +16,8 @@ pub(crate) struct Probe {
     pub(crate) outcomes: Mutex<Vec<(u64, Outcome)>>,
     /// Values that a sink wrote, in order; a Bad record is `-1`.
     pub(crate) written: Mutex<Vec<i64>>,
+    /// How many of them came in a batch that was marked as replayed.
+    pub(crate) replayed: AtomicU64,
     /// A sink writes only while this is open.
     pub(crate) open: watch::Sender<bool>,
     counts: [AtomicU64; 3],
@@ -28,6 +30,7 @@ pub(crate) fn probe(id: &str) -> Arc<Probe> {
     let new = || Probe {
         outcomes: Mutex::default(),
         written: Mutex::default(),
+        replayed: AtomicU64::new(0),
         open: watch::Sender::new(true),
         counts: Default::default(),
     };
@@ -244,6 +247,8 @@ impl Sink for Writer {
         }
         let mined = batches.iter().any(|batch| contains(batch, self.config.panic_on));
         assert!(!(mined && self.probe.chance(2, self.config.panics)), "the sink stepped on it");
+        let replayed = batches.iter().filter(|batch| batch.is_replayed()).map(Batch::len).sum::<usize>();
+        self.probe.replayed.fetch_add(replayed as u64, Ordering::SeqCst);
         self.probe.written.lock().unwrap().extend(batches.iter().flat_map(Batch::records).map(value));
         Ok(())
     }

@@ -1,0 +1,302 @@
+//! One durable edge, as everybody sees it: the sender puts in, the keeper commits, the pump hands over, acks come back.
+//!
+//! A batch goes through three places: *pending* in memory until it is committed, then in the file, and, as long as the reader
+//! keeps up, in the *window* of committed batches that need not be read back. It leaves the file when its ack has come.
+//!
+//! Invariant: entered = left + dropped + depth, whenever the state is not locked.
+
+mod keeping;
+mod pumping;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fieldflow_contract::{Ack, Batch, Clock, Outcome, Position, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::file::EdgeId;
+use super::progress::Progress;
+use crate::telemetry::EdgeSnapshot;
+
+pub(super) use pumping::Step;
+
+/// What to do when the disk space of an edge is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    /// Nothing is given up: the node before the edge waits.
+    Block,
+    /// The oldest batches that were not handed over yet.
+    Oldest,
+    /// What comes.
+    Newest,
+}
+
+/// How much a durable edge holds.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Records in memory: those not yet committed, and those that need not be read back.
+    pub capacity: u64,
+    /// Bytes on disk.
+    pub max_bytes: u64,
+    /// Batches that were received longer ago are given up.
+    pub max_age: Option<Duration>,
+    /// Who is given up when the bytes are used up.
+    pub victim: Victim,
+    /// Records a second that come back from the disk; all that can if not given.
+    pub replay_rate: Option<f64>,
+}
+
+/// One durable edge.
+pub struct DurableEdge {
+    name: Arc<str>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// There is room for what is pending.
+    room: Notify,
+    /// There is something to hand over.
+    more: Notify,
+    /// There is something to commit.
+    work: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    id: Option<EdgeId>,
+    epoch: u64,
+    pending: VecDeque<Pending>,
+    /// Of what is pending and of what is being committed.
+    pending_records: u64,
+    /// The last committed batch.
+    last: u64,
+    /// The newest committed batches, in order and without a gap.
+    window: VecDeque<(u64, Batch)>,
+    window_records: u64,
+    /// The next batch to hand over.
+    next: u64,
+    /// Handed over, and no ack yet.
+    on_their_way: BTreeMap<u64, (u64, Timestamp)>,
+    /// Handed over and failed: to be handed over again; and how often they failed.
+    again: VecDeque<u64>,
+    failed: HashMap<u64, u8>,
+    progress: Progress,
+    /// What the file knows to be taken.
+    stored: u64,
+    disk_records: u64,
+    disk_bytes: u64,
+    oldest_found: Option<Timestamp>,
+    /// Up to here the consumer had stored its own position beyond that of the file.
+    skipped: u64,
+    resumed: bool,
+    sender_gone: bool,
+    pump_busy: bool,
+    damaged: Vec<(u64, String)>,
+    entered: u64,
+    left: u64,
+    dropped: BTreeMap<&'static str, u64>,
+    depth: u64,
+    high_water: u64,
+    blocked: Duration,
+    blocked_since: Option<Instant>,
+}
+
+/// A batch that waits to be committed.
+pub(super) struct Pending {
+    pub(super) batch: Batch,
+    pub(super) ack: Ack,
+}
+
+impl DurableEdge {
+    pub(super) fn new(name: Arc<str>, limits: Limits, clock: Arc<dyn Clock>, work: Arc<Notify>) -> Self {
+        let (room, more) = (Notify::new(), Notify::new());
+        Self { name, limits, clock, state: Mutex::default(), room, more, work }
+    }
+
+    /// `<pipeline>/<from.port>/<to>`: its identity.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory is shared between what waits to be committed and what need not be read back.
+    fn share(&self) -> u64 {
+        (self.limits.capacity / 4).max(1)
+    }
+
+    // The sender's side.
+
+    /// Puts a batch in; waits for room if it must. The ack is told when the batch is committed.
+    pub async fn put(&self, batch: Batch, ack: Ack) {
+        let records = batch.len() as u64;
+        loop {
+            {
+                let mut state = self.state();
+                let full = self.limits.max_bytes <= state.disk_bytes;
+                if full && self.limits.victim == Victim::Newest {
+                    state.entered += records;
+                    *state.dropped.entry("drop_newest").or_default() += records;
+                    drop(state);
+                    return ack.resolve(Outcome::Dropped);
+                }
+                let must_wait = full && self.limits.victim == Victim::Block;
+                let fits = state.pending_records == 0 || state.pending_records + records <= self.share();
+                if fits && !must_wait {
+                    state.unblock();
+                    state.pending_records += records;
+                    state.entered += records;
+                    state.deepen(records);
+                    state.pending.push_back(Pending { batch, ack });
+                    drop(state);
+                    return self.work.notify_one();
+                }
+                state.blocked_since.get_or_insert_with(Instant::now);
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Whether nothing is pending, on disk or in the pump's hands: a spilling edge goes back to memory then.
+    pub fn is_drained(&self) -> bool {
+        let state = self.state();
+        state.resumed
+            && state.pending_records == 0
+            && state.last < state.next
+            && state.again.is_empty()
+            && !state.pump_busy
+    }
+
+    /// The sender is gone: what is in the edge is all there will be.
+    pub fn close(&self) {
+        self.state().sender_gone = true;
+        self.more.notify_one();
+        self.work.notify_one();
+    }
+
+    // The consumer's side.
+
+    /// Everything is handed over from here on. Behind the consumer's own position, if it keeps one of this queue.
+    ///
+    /// Called again after each reconnect: what the consumer stored although it answered with an error is done.
+    pub fn resume(&self, positions: &[Position]) {
+        let mut state = self.state();
+        let own = positions.iter().find(|position| position.edge == self.name && position.epoch == state.epoch);
+        if let Some(position) = own.filter(|position| position.sequence <= state.last) {
+            let before = state.progress.taken();
+            state.progress.done(before + 1, position.sequence);
+            if !state.resumed {
+                // Those are still counted as waiting; the file tells how much they were when it takes them out.
+                state.skipped = position.sequence;
+                state.next = state.next.max(position.sequence + 1);
+            }
+        }
+        state.resumed = true;
+        drop(state);
+        self.more.notify_one();
+        self.work.notify_one();
+    }
+
+    /// Whether a batch that was handed over is done already.
+    pub fn is_done(&self, sequence: u64) -> bool {
+        self.state().progress.is_done(sequence)
+    }
+
+    /// How far the edge is taken when these batches, in rising order, are taken as well.
+    pub fn position_with(&self, sequences: impl Iterator<Item = u64>) -> Position {
+        let state = self.state();
+        let sequence = state.progress.taken_with(sequences);
+        Position { edge: Arc::clone(&self.name), epoch: state.epoch, sequence }
+    }
+
+    /// What became of a batch that was handed over.
+    pub(super) fn resolved(&self, epoch: u64, sequence: u64, outcome: Outcome) {
+        let mut state = self.state();
+        if state.epoch != epoch {
+            // Its file was replaced meanwhile, and the batch was counted as lost with it.
+            return;
+        }
+        let was_quiet = state.stored == state.progress.taken();
+        if outcome == Outcome::Failed {
+            let times = state.failed.entry(sequence).or_default();
+            *times = times.saturating_add(1);
+            state.again.push_back(sequence);
+            drop(state);
+            return self.more.notify_one();
+        }
+        state.failed.remove(&sequence);
+        if let Some((records, _)) = state.on_their_way.remove(&sequence) {
+            state.left += records;
+            state.depth -= records;
+        }
+        state.progress.done(sequence, sequence);
+        drop(state);
+        // The keeper stores positions with the next commit, or when a little time has passed: a sync each would be too much.
+        if was_quiet {
+            self.work.notify_one();
+        }
+    }
+
+    /// Adds the figures of the queue to those of the memory behind it.
+    pub fn add_to(&self, edge: &mut EdgeSnapshot) {
+        let (state, now) = (self.state(), self.clock.now());
+        edge.entered += state.entered;
+        edge.left += state.left;
+        edge.depth += state.depth;
+        for (reason, records) in &state.dropped {
+            *edge.dropped.entry(reason).or_default() += records;
+        }
+        edge.high_water = edge.high_water.max(state.high_water);
+        edge.blocked += state.blocked + state.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
+        edge.disk_records = Some(state.disk_records);
+        edge.disk_bytes = Some(state.disk_bytes);
+        let oldest = state.on_their_way.values().next().map(|(_, received)| *received);
+        let oldest =
+            oldest.or_else(|| state.oldest_found.filter(|_| state.next <= state.last && state.window.is_empty()));
+        let oldest = oldest.or_else(|| state.window.front().map(|(_, batch)| batch.received()));
+        let oldest = oldest.or_else(|| state.pending.front().map(|pending| pending.batch.received()));
+        edge.oldest_age = edge.oldest_age.max(oldest.map_or(Duration::ZERO, |received| now.since(received)));
+    }
+}
+
+impl State {
+    fn deepen(&mut self, records: u64) {
+        self.depth += records;
+        self.high_water = self.high_water.max(self.depth);
+    }
+
+    fn unblock(&mut self) {
+        if let Some(since) = self.blocked_since.take() {
+            self.blocked += since.elapsed();
+        }
+    }
+
+    fn pop_window(&mut self) -> Option<Batch> {
+        let (_, batch) = self.window.pop_front()?;
+        self.window_records -= batch.len() as u64;
+        Some(batch)
+    }
+
+    fn pop_window_if(&mut self, wanted: u64) -> Option<Batch> {
+        self.window.front().filter(|(sequence, _)| *sequence == wanted)?;
+        self.pop_window()
+    }
+
+    fn hand_over(&mut self, sequence: u64, batch: &Batch) {
+        self.next = sequence + 1;
+        self.on_their_way.insert(sequence, (batch.len() as u64, batch.received()));
+    }
+
+    fn give_up(&mut self, from: u64, upto: u64, records: u64, reason: &'static str) {
+        *self.dropped.entry(reason).or_default() += records;
+        self.depth = self.depth.saturating_sub(records);
+        self.progress.done(from, upto);
+    }
+}

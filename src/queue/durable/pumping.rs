@@ -1,0 +1,89 @@
+//! A durable edge as its pump sees it: what to hand over next.
+
+use fieldflow_contract::Batch;
+
+use super::DurableEdge;
+
+/// What the pump does next.
+pub(in crate::queue) enum Step {
+    /// Hand over this batch, which is still in memory.
+    Live(u64, Batch),
+    /// Read from this batch on.
+    Read(u64),
+    /// Read this batch, and hand it over once more; or give it up if it failed before.
+    Again(u64, u8),
+    /// Wait for `more`.
+    Wait,
+    /// There will be no more.
+    End,
+}
+
+impl DurableEdge {
+    pub(in crate::queue) async fn wait_for_more(&self) {
+        self.more.notified().await;
+    }
+
+    pub(in crate::queue) fn epoch(&self) -> u64 {
+        self.state().epoch
+    }
+
+    /// What to hand over next.
+    pub(in crate::queue) fn step(&self) -> Step {
+        let mut state = self.state();
+        state.pump_busy = false;
+        if !state.resumed || state.id.is_none() {
+            return Step::Wait;
+        }
+        if let Some(sequence) = state.again.pop_front() {
+            state.pump_busy = true;
+            let times = state.failed.get(&sequence).copied().unwrap_or_default();
+            return Step::Again(sequence, times);
+        }
+        if state.last < state.next {
+            let over = state.sender_gone && state.pending_records == 0 && state.on_their_way.is_empty();
+            return if over { Step::End } else { Step::Wait };
+        }
+        state.pump_busy = true;
+        let next = state.next;
+        while state.window.front().is_some_and(|(sequence, _)| *sequence < next) {
+            state.pop_window();
+        }
+        match state.pop_window_if(next) {
+            Some(batch) => {
+                state.hand_over(next, &batch);
+                Step::Live(next, batch)
+            }
+            None => Step::Read(next),
+        }
+    }
+
+    /// Notes that a batch that was read is handed over; `false` if it is done meanwhile.
+    pub(in crate::queue) fn takes(&self, sequence: u64, batch: &Batch) -> bool {
+        let mut state = self.state();
+        if state.progress.is_done(sequence) || sequence < state.next {
+            return false;
+        }
+        state.hand_over(sequence, batch);
+        true
+    }
+
+    /// A batch that cannot be decoded: it is set aside and counted.
+    pub(in crate::queue) fn damaged(&self, sequence: u64, records: u64, reason: &str) {
+        let mut state = self.state();
+        state.damaged.push((sequence, reason.to_owned()));
+        state.next = state.next.max(sequence + 1);
+        state.give_up(sequence, sequence, records, "damaged");
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Nothing of what was read lies before this batch: what should be there is gone.
+    pub(in crate::queue) fn nothing_before(&self, sequence: u64) {
+        let mut state = self.state();
+        if state.next < sequence {
+            let gone = state.next;
+            state.progress.done(gone, sequence - 1);
+            state.next = sequence;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The file of a pipeline's durable edges. Synchronous: it is owned by one thread.
+//!
+//! What is put in is committed in one transaction with what is taken out, for all edges of the pipeline: one sync of the disk
+//! serves them all.
+
+mod write;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
+use fieldflow_storage::{Durability, Format, Settings, Worker, fault};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
+
+use super::codec::{self, Damage};
+use write::Writer;
+
+/// What an SQLite file of ours says that it is: "ffqu".
+const FORMAT: Format = Format {
+    application_id: 0x6666_7175,
+    what: "the state of a fieldflow pipeline",
+    migrations: &[include_str!("../schema/1.sql")],
+};
+
+const SEQUENCE_BITS: u32 = 47;
+const LAST_SEQUENCE: u64 = (1 << SEQUENCE_BITS) - 1;
+
+/// Most batches that one transaction takes out, so that a long backlog never makes a commit wait.
+const MOST_TAKEN: u64 = 2000;
+/// Most dead letters that are kept; the oldest make room.
+const MOST_LETTERS: u64 = 10_000;
+
+/// Where an edge stands in the file.
+pub(super) type EdgeId = u16;
+
+fn key(edge: EdgeId, sequence: u64) -> i64 {
+    (i64::from(edge) << SEQUENCE_BITS) | (sequence.min(LAST_SEQUENCE) as i64)
+}
+
+/// A number that is never negative in a sound file; SQLite knows signed ones only.
+fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(at).map(|number| number.max(0) as u64)
+}
+
+/// An edge as it was found when the file was opened.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) id: EdgeId,
+    pub(super) taken: u64,
+    pub(super) last: u64,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// What is thrown away to make room: from this batch on, the oldest.
+#[derive(Debug, Clone)]
+pub(super) struct Evict {
+    pub(super) edge: EdgeId,
+    pub(super) from: u64,
+    /// So many bytes must go …
+    pub(super) bytes: u64,
+    /// … and everything that was received before.
+    pub(super) before: Option<Timestamp>,
+}
+
+/// A batch that nobody takes.
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    pub(super) node: String,
+    pub(super) reason: String,
+    pub(super) batch: Batch,
+}
+
+/// What one transaction does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Group {
+    pub(super) puts: Vec<(EdgeId, Batch)>,
+    pub(super) taken: Vec<(EdgeId, u64)>,
+    pub(super) evict: Vec<Evict>,
+    pub(super) damaged: Vec<(EdgeId, u64, String)>,
+    pub(super) letters: Vec<Letter>,
+    pub(super) now: Timestamp,
+}
+
+/// What was thrown away: the batches of an edge up to one, and how much they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Evicted {
+    pub(super) edge: EdgeId,
+    pub(super) from: u64,
+    pub(super) upto: u64,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// What a commit came to.
+#[derive(Debug, Default)]
+pub(super) struct Committed {
+    /// The sequence and the bytes of each put, in order.
+    pub(super) puts: Vec<(u64, u64)>,
+    pub(super) evicted: Vec<Evicted>,
+    pub(super) freed: Vec<Freed>,
+}
+
+/// What left an edge because it was taken: everything up to a batch, and how much it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Freed {
+    pub(super) edge: EdgeId,
+    pub(super) upto: u64,
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// A batch as it was read.
+#[derive(Debug)]
+pub(super) struct ReadBack {
+    pub(super) sequence: u64,
+    pub(super) records: u64,
+    pub(super) batch: Result<Batch, Damage>,
+}
+
+/// The open file.
+pub(super) struct QueueFile {
+    path: PathBuf,
+    connection: Connection,
+    epoch: u64,
+    last: HashMap<EdgeId, u64>,
+    numbers: TagMap<u32>,
+    tags: HashMap<u32, Tag>,
+}
+
+impl QueueFile {
+    /// Opens the file, or makes it.
+    pub(super) fn open(path: &Path) -> Result<Self, NodeError> {
+        let settings =
+            Settings { path: path.to_owned(), durability: Durability::Power, patience: Duration::from_secs(5) };
+        let connection = fieldflow_storage::open(&settings, &FORMAT)?;
+        let failed = |error| fault::opening(path, &error);
+        let epoch = connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get::<_, i64>(0));
+        let epoch = epoch.map_err(failed)? as u64;
+        let mut file = Self {
+            connection,
+            epoch,
+            last: HashMap::new(),
+            numbers: TagMap::default(),
+            tags: HashMap::new(),
+            path: path.to_owned(),
+        };
+        file.load_tags().map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Opens the file on a thread of its own, which owns it from then on.
+    pub(super) async fn on_thread(name: &str, path: PathBuf) -> Result<Worker<Self>, NodeError> {
+        let failed =
+            |error: std::io::Error| NodeError::Disconnected(Cause::new(format!("cannot start a thread: {error}")));
+        let mut opener = Worker::start(name, ()).map_err(failed)?;
+        let file = opener.call(move |()| Self::open(&path)).await?;
+        Worker::start(name, file).map_err(failed)
+    }
+
+    /// See [`fieldflow_contract::Position::epoch`].
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn load_tags(&mut self) -> rusqlite::Result<()> {
+        (self.numbers, self.tags) = (TagMap::default(), HashMap::new());
+        let mut rows = self.connection.prepare("SELECT id, name, checksum FROM tags")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, name, sum): (u32, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            // A damaged name is left out: what refers to it is set aside instead of going to another tag.
+            if let (true, Ok(tag)) = (codec::checksum(&name) == sum, Tag::new(&name)) {
+                *self.numbers.slot(tag) = Some(id);
+                self.tags.insert(id, tag);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the edges by name, and makes those that are not there yet.
+    pub(super) fn register(&mut self, names: &[String]) -> Result<Vec<Found>, NodeError> {
+        let found = names.iter().map(|name| {
+            self.connection.execute("INSERT INTO edges(name) VALUES (?1) ON CONFLICT DO NOTHING", [name])?;
+            self.connection.query_row(
+                "SELECT id, taken, last, records, bytes FROM edges WHERE name = ?1",
+                [name],
+                |row| {
+                    Ok(Found {
+                        id: row.get(0)?,
+                        taken: unsigned(row, 1)?,
+                        last: unsigned(row, 2)?,
+                        records: unsigned(row, 3)?,
+                        bytes: unsigned(row, 4)?,
+                    })
+                },
+            )
+        });
+        let found: rusqlite::Result<Vec<Found>> = found.collect();
+        let found = found.map_err(|error| fault::writing(&self.path, &error))?;
+        self.last = found.iter().map(|edge| (edge.id, edge.last)).collect();
+        Ok(found)
+    }
+
+    /// When the oldest waiting batch of an edge was received.
+    pub(super) fn oldest(&self, edge: EdgeId) -> Result<Option<Timestamp>, NodeError> {
+        self.connection
+            .prepare_cached("SELECT received FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")
+            .and_then(|mut oldest| {
+                let range = [key(edge, 0), key(edge, LAST_SEQUENCE)];
+                oldest.query_row(range, |row| row.get(0).map(Timestamp)).optional()
+            })
+            .map_err(|error| fault::writing(&self.path, &error))
+    }
+
+    /// The sequences and bytes of an edge's batches beyond one: what a commit did of which nobody knows how it ended.
+    pub(super) fn places_beyond(&self, edge: EdgeId, sequence: u64) -> Result<Vec<(u64, u64)>, NodeError> {
+        self.connection
+            .prepare_cached("SELECT id, bytes FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id")
+            .and_then(|mut beyond| {
+                let range = [key(edge, sequence + 1), key(edge, LAST_SEQUENCE)];
+                let place =
+                    |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64 & LAST_SEQUENCE, unsigned(row, 1)?));
+                beyond.query_map(range, place)?.collect()
+            })
+            .map_err(|error| fault::writing(&self.path, &error))
+    }
+
+    /// Does all of it in one transaction. After an error nothing of it was done, and the file must be opened anew.
+    pub(super) fn commit(&mut self, group: &Group) -> Result<Committed, NodeError> {
+        let Self { connection, numbers, tags, last, .. } = self;
+        let mut writer = Writer { numbers, tags, last };
+        let done = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
+            let committed = writer.write(&transaction, group)?;
+            transaction.commit()?;
+            Ok(committed)
+        });
+        done.map_err(|error| fault::writing(&self.path, &error))
+    }
+
+    /// Reads batches of an edge from this one on, at least one if there is one, up to so many bytes.
+    pub(super) fn read(&self, edge: EdgeId, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+        self.read_some(edge, from, most).map_err(|error| fault::writing(&self.path, &error))
+    }
+
+    /// Reads the dictionary anew: another connection may have added to it.
+    pub(super) fn refresh(&mut self) -> Result<(), NodeError> {
+        self.load_tags().map_err(|error| fault::writing(&self.path, &error))
+    }
+
+    fn read_some(&self, edge: EdgeId, from: u64, most: u64) -> rusqlite::Result<Vec<ReadBack>> {
+        let mut read = Vec::new();
+        let mut bytes = 0;
+        let mut rows = self
+            .connection
+            .prepare_cached("SELECT id, records, body FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
+        let mut rows = rows.query([key(edge, from), key(edge, LAST_SEQUENCE)])?;
+        while let Some(row) = rows.next()? {
+            let body = row.get_ref(2)?.as_blob()?;
+            bytes += body.len() as u64;
+            read.push(ReadBack {
+                sequence: row.get::<_, i64>(0)? as u64 & LAST_SEQUENCE,
+                records: unsigned(row, 1)?,
+                batch: codec::decode(body, |number| self.tags.get(&number).copied()),
+            });
+            if most <= bytes {
+                break;
+            }
+        }
+        Ok(read)
+    }
+}

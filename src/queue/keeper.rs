@@ -1,0 +1,295 @@
+//! The keeper of a pipeline's durable edges: one task, one thread, one file. It commits for all edges at once.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fieldflow_contract::{Ack, Batch, Cause, Clock, NodeError, Outcome};
+use fieldflow_storage::Worker;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::durable::{DurableEdge, Limits, Pending};
+use super::file::{Committed, Group, Letter, QueueFile};
+
+/// The file's name in the pipeline's folder.
+pub const FILE: &str = "state.db";
+
+/// How long what is done may wait to be stored as done: a crash makes a consumer without a position of its own see so much again.
+const STORE_TAKEN: Duration = Duration::from_millis(200);
+/// A disk that is full or away is tried again after this time.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Dead letters in memory; who brings more waits.
+const MOST_LETTERS: usize = 64;
+
+/// Keeps the durable edges and the dead letters of a pipeline.
+pub struct Keeper {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    edges: Vec<Arc<DurableEdge>>,
+    letters: Mutex<VecDeque<(Letter, Ack)>>,
+    letters_room: Notify,
+    work: Arc<Notify>,
+    closing: CancellationToken,
+}
+
+impl Keeper {
+    /// A keeper of this folder. It opens nothing before it runs.
+    pub fn new(folder: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            path: folder.join(FILE),
+            clock,
+            edges: Vec::new(),
+            letters: Mutex::default(),
+            letters_room: Notify::new(),
+            work: Arc::new(Notify::new()),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Makes a durable edge of this name.
+    pub fn edge(&mut self, name: String, limits: Limits) -> Arc<DurableEdge> {
+        let edge = DurableEdge::new(name.into(), limits, Arc::clone(&self.clock), Arc::clone(&self.work));
+        self.edges.push(Arc::new(edge));
+        Arc::clone(&self.edges[self.edges.len() - 1])
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn letters(&self) -> MutexGuard<'_, VecDeque<(Letter, Ack)>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a batch that nobody takes. The ack is told `rejected` when it is stored.
+    pub async fn bury(&self, node: &str, reason: &str, batch: Batch, ack: Ack) {
+        loop {
+            {
+                let mut letters = self.letters();
+                if letters.len() < MOST_LETTERS {
+                    letters.push_back((Letter { node: node.to_owned(), reason: reason.to_owned(), batch }, ack));
+                    drop(letters);
+                    return self.work.notify_one();
+                }
+            }
+            self.letters_room.notified().await;
+        }
+    }
+
+    /// Tells the keeper that nobody will bring anything any more.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Commits for as long as there is something to commit; ends after `close` when all is stored.
+    pub async fn run(self: Arc<Self>) {
+        let mut keeping = Keeping { keeper: &self, file: None, in_doubt: None, trouble: None };
+        loop {
+            if keeping.file.is_none()
+                && self.needs_file()
+                && let Err(error) = keeping.open().await
+            {
+                keeping.troubled(&error).await;
+                continue;
+            }
+            let round = self.gather();
+            if round.is_empty() {
+                if self.closing.is_cancelled() && self.edges.iter().all(|edge| edge.is_quiet()) {
+                    return;
+                }
+                self.wait().await;
+            } else if let Err(error) = keeping.commit(round).await {
+                keeping.troubled(&error).await;
+            }
+        }
+    }
+
+    /// A pipeline without durable edges and dead letters has no file.
+    fn needs_file(&self) -> bool {
+        !self.edges.is_empty() || !self.letters().is_empty()
+    }
+
+    async fn wait(&self) {
+        let soon = self.edges.iter().any(|edge| !edge.is_quiet());
+        let later = self.edges.iter().any(|edge| edge.ages());
+        let something = async {
+            tokio::select! {
+                () = self.work.notified() => {}
+                () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
+            }
+        };
+        match (soon, later) {
+            (true, _) => drop(timeout(STORE_TAKEN, something).await),
+            (_, true) => drop(timeout(Duration::from_secs(1), something).await),
+            _ => something.await,
+        }
+    }
+
+    /// Everything that there is to commit now.
+    fn gather(&self) -> Round {
+        let mut round = Round { group: Group { now: self.clock.now(), ..Group::default() }, ..Round::default() };
+        for edge in &self.edges {
+            let pending = edge.take_pending();
+            let incoming = pending.iter().map(|pending| pending.batch.bytes() as u64 / 3).sum();
+            let chores = edge.chores(incoming);
+            if let Some(id) = chores.id {
+                round.group.puts.extend(pending.iter().map(|pending| (id, pending.batch.clone())));
+            }
+            round.group.taken.extend(chores.taken);
+            round.group.evict.extend(chores.evict);
+            round.group.damaged.extend(chores.damaged);
+            round.pending.push(pending);
+        }
+        for (letter, ack) in self.letters().drain(..) {
+            round.group.letters.push(letter);
+            round.acks.push(ack);
+        }
+        self.letters_room.notify_one();
+        round
+    }
+}
+
+/// What one commit does, and who waits for it.
+#[derive(Default)]
+struct Round {
+    group: Group,
+    /// For each edge what it puts in.
+    pending: Vec<Vec<Pending>>,
+    /// Of the dead letters.
+    acks: Vec<Ack>,
+}
+
+impl Round {
+    fn is_empty(&self) -> bool {
+        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
+        puts.is_empty() && taken.is_empty() && evict.is_empty() && damaged.is_empty() && letters.is_empty()
+    }
+}
+
+/// The keeper at work.
+struct Keeping<'a> {
+    keeper: &'a Keeper,
+    file: Option<Worker<QueueFile>>,
+    /// A round whose commit failed: nobody knows whether it was done, until the file is open again.
+    in_doubt: Option<Round>,
+    trouble: Option<String>,
+}
+
+impl Keeping<'_> {
+    async fn open(&mut self) -> Result<(), NodeError> {
+        let names: Vec<String> = self.keeper.edges.iter().map(|edge| edge.name().to_owned()).collect();
+        let mut file = QueueFile::on_thread("queue", self.keeper.path.clone()).await?;
+        let (epoch, found) = file
+            .call(move |file| {
+                let found = file.register(&names)?;
+                let with_oldest = found.into_iter().map(|edge| file.oldest(edge.id).map(|oldest| (edge, oldest)));
+                Ok::<_, NodeError>((file.epoch(), with_oldest.collect::<Result<Vec<_>, _>>()?))
+            })
+            .await?;
+        if let Some(round) = self.in_doubt.take() {
+            self.settle(&mut file, round, epoch).await?;
+        }
+        for (edge, (found, oldest)) in self.keeper.edges.iter().zip(&found) {
+            edge.opened(epoch, found, *oldest);
+        }
+        self.file = Some(file);
+        if self.trouble.take().is_some() {
+            info!(file = %self.keeper.path.display(), "the durable edges are kept again");
+        }
+        Ok(())
+    }
+
+    /// A commit that answered with an error may have been done: the file knows. It was done for all edges or for none.
+    async fn settle(&mut self, file: &mut Worker<QueueFile>, round: Round, epoch: u64) -> Result<(), NodeError> {
+        let edges = self.keeper.edges.iter().zip(&round.pending);
+        let known: Vec<(u16, u64, usize)> = edges
+            .filter(|(edge, _)| edge.epoch() == epoch)
+            .filter_map(|(edge, pending)| edge.last_committed().map(|(id, last)| (id, last, pending.len())))
+            .collect();
+        let asked = known.clone();
+        let beyond = file
+            .call(move |file| {
+                asked.iter().map(|(id, last, _)| file.places_beyond(*id, *last)).collect::<Result<Vec<_>, _>>()
+            })
+            .await;
+        let beyond = match beyond {
+            Ok(beyond) => beyond,
+            Err(error) => {
+                self.in_doubt = Some(round);
+                return Err(error);
+            }
+        };
+        let done = known.len() == round.pending.len()
+            && known.iter().any(|(_, _, puts)| *puts != 0)
+            && known.iter().zip(&beyond).all(|((_, _, puts), places)| *puts == places.len());
+        if done {
+            let puts = beyond.into_iter().flatten().collect();
+            self.done(round, &Committed { puts, ..Committed::default() });
+        } else {
+            self.undone(round);
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, round: Round) -> Result<(), NodeError> {
+        let Some(file) = &mut self.file else {
+            self.undone(round);
+            return Err(NodeError::Disconnected(Cause::new("the file of the durable edges is not open")));
+        };
+        let group = round.group.clone();
+        match file.call(move |file| file.commit(&group)).await {
+            Ok(committed) => {
+                self.done(round, &committed);
+                Ok(())
+            }
+            Err(error) => {
+                self.file = None;
+                self.in_doubt = Some(round);
+                Err(error)
+            }
+        }
+    }
+
+    fn done(&self, round: Round, committed: &Committed) {
+        let mut places = committed.puts.as_slice();
+        let mut acks = Vec::new();
+        for (edge, pending) in self.keeper.edges.iter().zip(round.pending) {
+            let (own, rest) = places.split_at(pending.len().min(places.len()));
+            places = rest;
+            acks.extend(edge.committed(pending, own));
+            edge.freed(committed);
+        }
+        for ack in acks {
+            ack.resolve(Outcome::Delivered);
+        }
+        for ack in round.acks {
+            ack.resolve(Outcome::Rejected);
+        }
+    }
+
+    fn undone(&self, round: Round) {
+        for (edge, pending) in self.keeper.edges.iter().zip(round.pending) {
+            let id = edge.last_committed().map(|(id, _)| id);
+            let own = round.group.damaged.iter().filter(|(owner, ..)| Some(*owner) == id);
+            edge.not_committed(pending, own.map(|(_, sequence, reason)| (*sequence, reason.clone())).collect());
+        }
+        let mut letters = self.keeper.letters();
+        for letter in round.group.letters.into_iter().zip(round.acks).rev() {
+            letters.push_front(letter);
+        }
+    }
+
+    /// Says what is wrong when it is news, and waits a little.
+    async fn troubled(&mut self, error: &NodeError) {
+        let message = error.to_string();
+        if self.trouble.as_ref() != Some(&message) {
+            warn!(file = %self.keeper.path.display(), error = message, "cannot keep what waits in the durable edges");
+            self.trouble = Some(message);
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! The pump of a durable edge: hands over what is committed, in order, from memory while the reader keeps up and from the disk
+//! when it does not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fieldflow_contract::{Ack, Batch, NodeError};
+use fieldflow_storage::Worker;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::codec::Damage;
+use super::durable::{DurableEdge, Step};
+use super::file::{QueueFile, ReadBack};
+use super::keeper::Keeper;
+
+/// How much is read at once: enough to be fast, little enough to be no matter in memory.
+const READ_AT_ONCE: u64 = 256 * 1024;
+/// A disk that cannot be read is asked again after this time.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// A batch that failed so often is a dead letter: it must not loop.
+const MOST_FAILURES: u8 = 2;
+
+/// Where a delivery comes from: its edge and its place in it.
+#[derive(Clone)]
+pub struct Origin {
+    /// The edge.
+    pub edge: Arc<DurableEdge>,
+    /// Its place, counted from 1.
+    pub sequence: u64,
+}
+
+/// Where the pump hands batches over to.
+pub trait Outlet: Send + Sync {
+    /// Whether nobody takes anything any more.
+    fn is_closed(&self) -> bool;
+    /// Hands a batch over; waits until there is room.
+    fn hand_over(&self, batch: Batch, ack: Ack, origin: Origin) -> impl Future<Output = ()> + Send;
+}
+
+/// Pumps until there will be no more, nobody takes anything, or `stop` comes while it would have to read from the disk: what is
+/// there is safe there.
+pub async fn pump(edge: Arc<DurableEdge>, keeper: Arc<Keeper>, out: impl Outlet, stop: CancellationToken) {
+    let mut pump = Pump { reader: Reader::new(keeper.path().to_owned()), keeper, out, due: Instant::now(), edge };
+    loop {
+        if pump.out.is_closed() {
+            return;
+        }
+        match pump.edge.step() {
+            Step::Live(sequence, batch) => pump.hand_over(sequence, batch).await,
+            Step::End => return,
+            Step::Wait => {
+                // After a stop the sender closes the edge, and that wakes the pump too.
+                pump.edge.wait_for_more().await;
+            }
+            Step::Read(_) | Step::Again(..) if stop.is_cancelled() => return,
+            Step::Read(from) => {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = pump.replay(from) => {}
+                }
+            }
+            Step::Again(sequence, times) => pump.again(sequence, times).await,
+        }
+    }
+}
+
+struct Pump<O> {
+    edge: Arc<DurableEdge>,
+    keeper: Arc<Keeper>,
+    out: O,
+    reader: Reader,
+    /// When the next replayed batch may go, if replay is limited.
+    due: Instant,
+}
+
+impl<O: Outlet> Pump<O> {
+    async fn hand_over(&self, sequence: u64, batch: Batch) {
+        let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
+        let ack = Ack::new(move |outcome| edge.resolved(epoch, sequence, outcome));
+        self.out.hand_over(batch, ack, Origin { edge: Arc::clone(&self.edge), sequence }).await;
+    }
+
+    async fn replay(&mut self, from: u64) {
+        let Some(read) = self.reader.read(&self.edge, from, READ_AT_ONCE).await else { return };
+        let Some(first) = read.first() else {
+            // What was there is gone, which only an eviction does; the edge knows it or is told here.
+            return self.edge.nothing_before(from + 1);
+        };
+        self.edge.nothing_before(first.sequence);
+        for ReadBack { sequence, records, batch } in read {
+            match batch {
+                Ok(batch) => {
+                    self.wait_for_turn(batch.len()).await;
+                    if self.out.is_closed() {
+                        return;
+                    }
+                    if self.edge.takes(sequence, &batch) {
+                        self.hand_over(sequence, batch.replayed()).await;
+                    }
+                }
+                Err(damage) => {
+                    warn!(edge = self.edge.name(), sequence, records, %damage, "a damaged batch is set aside");
+                    self.edge.damaged(sequence, records, &damage.to_string());
+                }
+            }
+        }
+    }
+
+    async fn wait_for_turn(&mut self, records: usize) {
+        if let Some(rate) = self.edge.limits().replay_rate {
+            tokio::time::sleep_until(self.due).await;
+            self.due = self.due.max(Instant::now()) + Duration::from_secs_f64(records as f64 / rate);
+        }
+    }
+
+    /// A batch that failed on its way is tried once more; then it is given up, with its content in the dead letters.
+    async fn again(&mut self, sequence: u64, times: u8) {
+        let Some(read) = self.reader.read(&self.edge, sequence, 1).await else {
+            return self.edge.resolved(self.edge.epoch(), sequence, fieldflow_contract::Outcome::Failed);
+        };
+        match read.into_iter().find(|read| read.sequence == sequence).map(|read| read.batch) {
+            Some(Ok(batch)) if times < MOST_FAILURES => self.hand_over(sequence, batch.replayed()).await,
+            Some(Ok(batch)) => {
+                let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
+                let ack = Ack::new(move |_| edge.resolved(epoch, sequence, fieldflow_contract::Outcome::Rejected));
+                self.keeper.bury(self.edge.name(), "it failed twice behind this edge", batch, ack).await;
+            }
+            // Done, evicted or damaged meanwhile.
+            _ => self.edge.resolved(self.edge.epoch(), sequence, fieldflow_contract::Outcome::Rejected),
+        }
+    }
+}
+
+/// The pump's own connection, opened when it first has to read.
+struct Reader {
+    path: PathBuf,
+    file: Option<Worker<QueueFile>>,
+}
+
+impl Reader {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None }
+    }
+
+    /// What stands in the file from this batch on; `None` after trouble with the disk, which was waited for.
+    async fn read(&mut self, edge: &DurableEdge, from: u64, most: u64) -> Option<Vec<ReadBack>> {
+        let (id, _) = edge.last_committed()?;
+        match self.try_read(id, from, most).await {
+            Ok(read) => Some(read),
+            Err(error) => {
+                warn!(edge = edge.name(), %error, "cannot read what waits on disk");
+                self.file = None;
+                tokio::time::sleep(READ_AGAIN).await;
+                None
+            }
+        }
+    }
+
+    async fn try_read(&mut self, id: u16, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+        if self.file.is_none() {
+            self.file = Some(QueueFile::on_thread("queue-reader", self.path.clone()).await?);
+        }
+        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
+        file.call(move |file| {
+            let read = file.read(id, from, most)?;
+            if read.iter().all(|read| !matches!(read.batch, Err(Damage::UnknownTag))) {
+                return Ok(read);
+            }
+            // The keeper's connection adds to the dictionary.
+            file.refresh()?;
+            file.read(id, from, most)
+        })
+        .await
+    }
+}
