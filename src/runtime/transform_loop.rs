@@ -22,8 +22,9 @@ pub(super) async fn run(mut task: NodeTask, mut node: Box<dyn Transform>, mut in
         consume_budget().await;
         let input = tokio::select! {
             biased;
-            arrival = inbox.recv() => Input::from(arrival),
+            // Ticks are rare and input need never pause, so they are asked for first.
             () = tick(&mut ticks) => Input::Tick,
+            arrival = inbox.recv() => Input::from(arrival),
         };
         let since = Instant::now();
         let (worked, ack, records) = match input {

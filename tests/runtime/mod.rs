@@ -18,7 +18,8 @@ use probes::probe;
 const GRACE: Duration = Duration::from_secs(10);
 
 static KINDS: LazyLock<Vec<&'static dyn NodeKind>> = LazyLock::new(|| {
-    let probes: [&'static dyn NodeKind; 3] = [&probes::ScriptSource, &probes::MineTransform, &probes::ProbeSink];
+    let probes: [&'static dyn NodeKind; 4] =
+        [&probes::ScriptSource, &probes::MineTransform, &probes::ProbeSink, &probes::ClockTransform];
     fieldflow_nodes::BUILTIN.iter().copied().chain(probes).collect()
 });
 
@@ -306,4 +307,24 @@ async fn the_ledger_adds_up_at_every_scrape() {
     assert!(finished.drained && finished.broken.is_none(), "{finished:?}");
     assert!(dropped != 0 && node(&observer, "mine").errors["panic"] == 1, "the run had drops and a panic");
     assert_eq!(observer.snapshot().unaccounted(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_never_pauses_does_not_hold_up_the_ticks() {
+    let sink = probe("tick.c");
+    sink.open.send_replace(false);
+    let running = start(
+        "nodes: { a: { type: script, id: tick.a, batches: 200 }, b: { type: clock, every: 1s }, c: { type: probe, id: tick.c } }\n\
+         edges: [{ a -> b: { capacity: 4000 } }, { b -> c: { capacity: 10 } }]",
+    );
+    // While the sink holds everything up, the edge before the clock fills, and a tick becomes due.
+    let open = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        sink.open.send_replace(true);
+    };
+    tokio::join!(running.run_until(std::future::pending(), GRACE), open);
+    let ticks: Vec<usize> =
+        sink.written().iter().enumerate().filter(|(_, value)| **value == -7).map(|(at, _)| at).collect();
+    assert_eq!(ticks.len(), 2, "one at once, one after a minute: {ticks:?}");
+    assert!(ticks[1] < 100, "not after all the rest: {ticks:?}");
 }

@@ -253,3 +253,42 @@ impl Sink for Writer {
         Ok(())
     }
 }
+
+/// Lets everything pass, and emits one record with the value `-7` at each tick.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClockConfig {
+    every: Span,
+}
+
+pub(crate) struct ClockTransform;
+
+impl NodeSpec for ClockTransform {
+    const TYPE: &'static str = "clock";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "every: 1s";
+    type Config = ClockConfig;
+    fn ports(_: &ClockConfig) -> Ports {
+        Ports::transform(Carries::Any, Carries::Same)
+    }
+    fn build(config: ClockConfig, _: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::transform(Ticker { every: config.every.0 }))
+    }
+}
+
+struct Ticker {
+    every: Duration,
+}
+
+impl Transform for Ticker {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        out.emit(batch);
+        Ok(())
+    }
+    fn tick_every(&self) -> Option<Duration> {
+        Some(self.every)
+    }
+    fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        out.emit(Batch::one(Record::good(Tag::new("clock.tick").unwrap(), now, Value::I64(-7)), now));
+    }
+}
