@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::run::Signals;
 use super::{Exit, Kinds, load, output};
+use crate::diagnostics::Secrets;
 use crate::graph::Graph;
 
 /// Serve the devices that a pipeline's sources would talk to, on their addresses.
@@ -22,41 +23,56 @@ pub(super) struct Args {
 }
 
 /// Devices that have their addresses and wait to be served.
-pub(super) struct Simulation(Vec<Box<dyn Device>>);
+pub(super) struct Simulation {
+    devices: Vec<Box<dyn Device>>,
+    secrets: Secrets,
+}
 
 impl Simulation {
     /// Takes the addresses of all devices that the sources of these graphs would talk to.
     pub(super) async fn bind(graphs: &[Graph], kinds: Kinds) -> Result<Self, String> {
+        let secrets: Secrets = graphs.iter().map(|graph| &graph.secrets).collect();
+        let hidden = |text: String| secrets.hide(&text).into_owned();
         let mut devices = Vec::new();
         for kind in kinds {
             let of_kind = graphs.iter().flat_map(Graph::nodes).filter(|node| node.kind.type_name() == kind.type_name());
             let options: Vec<serde_json::Value> = of_kind.map(|node| node.options.clone()).collect();
             if !options.is_empty() {
-                devices.extend(kind.simulate(&options).map_err(|error| error.to_string())?);
+                devices.extend(kind.simulate(&options).map_err(|error| hidden(error.to_string()))?);
             }
         }
         for device in &mut devices {
             let address = device.address();
-            device.bind().await.map_err(|error| format!("cannot simulate the device at {address}: {error}"))?;
+            device.bind().await.map_err(|error| {
+                let help = match error.kind() {
+                    io::ErrorKind::AddrInUse => ": something serves there already; run without simulating it",
+                    io::ErrorKind::AddrNotAvailable => ": only an address of this machine can be simulated",
+                    _ => "",
+                };
+                hidden(format!("cannot simulate the device at {address}: {error}{help}"))
+            })?;
         }
-        Ok(Self(devices))
+        Ok(Self { devices, secrets })
     }
 
     /// The addresses that are served.
     pub(super) fn addresses(&self) -> Vec<String> {
-        self.0.iter().map(|device| device.address()).collect()
+        self.devices.iter().map(|device| self.secrets.hide(&device.address()).into_owned()).collect()
     }
 
     /// Serves all devices until the future is dropped, or one cannot go on.
-    pub(super) async fn serve(self) -> io::Result<()> {
+    pub(super) async fn serve(self) -> Result<(), String> {
         let mut devices = JoinSet::new();
-        for mut device in self.0 {
+        for mut device in self.devices {
             devices.spawn(async move { device.serve().await });
         }
-        match devices.join_next().await {
+        let error = match devices.join_next().await {
             None => std::future::pending().await,
-            Some(ended) => ended.unwrap_or_else(|error| Err(io::Error::other(error))),
-        }
+            Some(Ok(Ok(()))) => "it ended".to_owned(),
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(error)) => error.to_string(),
+        };
+        Err(format!("a simulated device stopped: {}", self.secrets.hide(&error)))
     }
 }
 
@@ -83,8 +99,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         }
         tokio::select! {
             served = simulation.serve() => {
-                let error = served.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-                output::error(format_args!("a simulated device stopped: {error}"));
+                served.unwrap_or_else(output::error);
                 Exit::No
             }
             () = signals.next() => Exit::Well,

@@ -13,7 +13,9 @@ impl Secrets {
     /// Hides this value from now on, also in the way `{:?}` writes it.
     pub fn add(&mut self, value: &str) {
         let quoted = format!("{value:?}");
-        for form in [value, value.trim(), quoted.trim_matches('"')] {
+        // A host is told in lower case, however it was written.
+        let lower = value.trim().to_lowercase();
+        for form in [value, value.trim(), quoted.trim_matches('"'), &lower] {
             if !form.is_empty() && !self.0.iter().any(|known| known == form) {
                 self.0.push(form.to_owned());
             }
@@ -31,6 +33,14 @@ impl Secrets {
             }
         }
         text
+    }
+}
+
+impl<'a> FromIterator<&'a Secrets> for Secrets {
+    fn from_iter<I: IntoIterator<Item = &'a Secrets>>(all: I) -> Self {
+        let mut secrets = Self::default();
+        all.into_iter().flat_map(|one| &one.0).for_each(|value| secrets.add(value));
+        secrets
     }
 }
 
@@ -65,6 +75,8 @@ mod tests {
         secrets.add("pa\"ss\nword");
         secrets.add("canary-4711");
         assert_eq!(secrets.hide("url tcp://u:canary-4711@h"), "url tcp://u:***@h");
+        secrets.add("PLC-West");
+        assert_eq!(secrets.hide("PLC-West, plc-west"), "***, ***");
         assert_eq!(
             secrets.hide(r#"invalid type: string "pa\"ss\nword", expected"#),
             "invalid type: string \"***\", expected"

@@ -16,7 +16,7 @@ use fieldflow_contract::{NodeKind, PortName, Ports, Prepared};
 use petgraph::graph::DiGraph;
 
 pub use crate::config::{Disk, EdgeOptions, Storage, WhenFull};
-use crate::diagnostics::Secrets;
+pub use crate::diagnostics::Secrets;
 
 pub use check::check;
 

@@ -26,6 +26,7 @@ mod fanout;
 mod guard;
 mod inbox;
 pub mod lock;
+mod news;
 mod node_task;
 mod outlet;
 pub mod plan;

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::edge::{EdgeAccount, EdgeReceiver, edge};
 use super::fanout::Fanout;
+use super::guard::guard_call;
 use super::inbox::Inbox;
 use super::node_task::NodeTask;
 use super::outlet::{Outlet, PumpOutlet};
 use super::sink_loop::SinkTimes;
 use super::status::NodeStatus;
-use crate::graph::{EdgeOptions, Graph, GraphEdge, GraphNode, Storage, WhenFull};
+use crate::graph::{EdgeOptions, Graph, GraphEdge, GraphNode, Secrets, Storage, WhenFull};
 use crate::queue::{DurableEdge, Keeper, Limits, Victim};
 use crate::telemetry::{Exporter, catalogue};
 
@@ -37,6 +38,7 @@ pub struct Plan {
     pub(super) pumps: Vec<(Arc<DurableEdge>, PumpOutlet)>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) stop: CancellationToken,
+    pub(super) secrets: Arc<Secrets>,
 }
 
 /// Where the figures of an edge are: of its memory, and of its file if it has one.
@@ -71,10 +73,11 @@ impl Plan {
         let mut keeper = Keeper::new(&environment.data_dir.join(&graph.name), Arc::clone(&environment.clock));
         let mut wiring = Wiring::of(graph, &mut keeper);
         let keeper = Arc::new(keeper);
-        let nodes = graph.nodes().map(|node| planned(graph, node, environment, &stop, &mut wiring, &keeper));
+        let secrets = Arc::new(graph.secrets.clone());
+        let nodes = graph.nodes().map(|node| planned(graph, node, environment, &stop, &secrets, &mut wiring, &keeper));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let Wiring { observed: edges, pumps, .. } = wiring;
-        Ok(Self { pipeline: graph.name.clone(), nodes, edges, pumps, keeper, stop })
+        Ok(Self { pipeline: graph.name.clone(), nodes, edges, pumps, keeper, stop, secrets })
     }
 }
 
@@ -83,6 +86,7 @@ fn planned(
     node: &GraphNode,
     environment: &Environment<'_>,
     stop: &CancellationToken,
+    secrets: &Arc<Secrets>,
     wiring: &mut Wiring,
     keeper: &Arc<Keeper>,
 ) -> Result<PlannedNode, PlanError> {
@@ -93,8 +97,14 @@ fn planned(
         clock: Arc::clone(&environment.clock),
         tally: Tally::default(),
     };
-    let failed = |message| PlanError { pipeline: graph.name.clone(), node: node.name.clone(), message };
-    let built = node.prepared.build(&context).map_err(|error| failed(error.to_string()))?;
+    let failed = |message: &str| PlanError {
+        pipeline: graph.name.clone(),
+        node: node.name.clone(),
+        message: graph.secrets.hide(message).into_owned(),
+    };
+    let built = guard_call(|| node.prepared.build(&context))
+        .map_err(|panicked| failed(&format!("building it panicked: {}", panicked.0)))?
+        .map_err(|error| failed(&error.to_string()))?;
     let role = match built {
         Node::Source(_) => Role::Source,
         Node::Transform(_) => Role::Transform,
@@ -104,7 +114,8 @@ fn planned(
     let ports = outputs.iter().map(|(port, _)| port.to_string()).collect();
     let kind = node.kind.type_name();
     let (clock, tally) = (Arc::clone(&context.clock), context.tally.clone());
-    let status = Arc::new(NodeStatus::new(&graph.name, &node.name, kind, role, ports, clock, tally));
+    let names = (graph.name.as_str(), node.name.as_str());
+    let status = Arc::new(NodeStatus::new(names, (kind, role), ports, clock, tally, Arc::clone(secrets)));
     let labels = [graph.name.as_str(), node.name.as_str(), kind];
     Ok(PlannedNode {
         name: node.name.clone(),

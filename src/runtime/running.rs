@@ -13,6 +13,7 @@ use super::node_task::Exit;
 use super::plan::{ObservedEdge, Plan, PlannedNode};
 use super::status::NodeStatus;
 use super::{sink_loop, source_loop, transform_loop};
+use crate::graph::Secrets;
 use crate::queue::{Keeper, pump};
 use crate::telemetry::{EdgeSnapshot, PipelineSnapshot};
 
@@ -27,6 +28,7 @@ pub struct Running {
     /// The keeper's task: it ends after all others, with what they brought it.
     keeping: JoinSet<()>,
     stop: CancellationToken,
+    secrets: Arc<Secrets>,
 }
 
 /// Takes snapshots of a pipeline, at any time and from anywhere, also after its end.
@@ -61,7 +63,7 @@ impl ObservedEdge {
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// The node that could not go on, and why.
+    /// The node that could not go on, and why, without secrets.
     pub broken: Option<(String, Cause)>,
     /// Whether everything that was on its way arrived within the grace time.
     pub drained: bool,
@@ -97,7 +99,7 @@ impl Plan {
         }
         let mut keeping = JoinSet::new();
         keeping.spawn(Arc::clone(&self.keeper).run());
-        Running { observer, tasks, keeper: self.keeper, keeping, stop: self.stop }
+        Running { observer, tasks, keeper: self.keeper, keeping, stop: self.stop, secrets: self.secrets }
     }
 }
 
@@ -154,6 +156,10 @@ impl Running {
         let left = snapshot.edges.iter().filter(|edge| edge.depth != 0);
         let failed =
             |node: &crate::telemetry::NodeSnapshot| node.source.map(|source| source.outstanding + source.resolved[3]);
+        let broken = broken.map(|(node, cause)| {
+            let message = self.secrets.hide(&cause.message).into_owned();
+            (node, Cause { message, ..cause })
+        });
         Finished {
             broken,
             drained,

@@ -34,6 +34,7 @@ pub(super) async fn run(
     if let Err(cause) = sink.connect().await {
         return sink.task.broken(cause);
     }
+    sink.task.status.running();
     while let Some(group) = gather(&mut inbox, sink.sink.gather()).await {
         if let Err(cause) = sink.deliver(group).await {
             return sink.task.broken(cause);
@@ -76,10 +77,8 @@ impl SinkLoop {
     async fn connect(&mut self) -> Result<(), Cause> {
         loop {
             match guard(self.try_connect()).await {
-                Ok(Ok(())) => {
-                    self.task.status.running();
-                    return Ok(());
-                }
+                // After a loss only a write shows that it works: with a full disk, connecting does.
+                Ok(Ok(())) => return Ok(()),
                 Ok(Err(NodeError::Disconnected(cause) | NodeError::Rejected(cause))) => self.lost(&cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
@@ -165,12 +164,13 @@ impl SinkLoop {
             self.times.latency.record(self.task.context.clock.now().since(oldest));
         }
         for arrival in arrivals {
+            self.task.status.written(arrival.delivery.batch.len() as u64);
             arrival.delivery.ack.resolve(Outcome::Delivered);
         }
     }
 
     async fn reject(&mut self, arrivals: Vec<Arrival>, cause: &Cause) {
-        self.task.status.failing(NodeState::Running, "rejected", &cause.message);
+        self.task.status.rejecting(&cause.message);
         for Arrival { delivery: Delivery { batch, ack }, .. } in arrivals {
             self.fanout.reject(batch, ack, &cause.message).await;
         }

@@ -91,7 +91,7 @@ async fn work(task: &mut NodeTask, source: &mut dyn DynSource, fanout: &Fanout, 
                 task.worked(since);
             }
             Ok(Err(NodeError::Rejected(cause))) => {
-                task.status.failing(NodeState::Running, "rejected", &cause.message);
+                task.status.rejecting(&cause.message);
             }
             Ok(Err(error)) => return error.into(),
             Err(panicked) => return Trouble::Panic(panicked),

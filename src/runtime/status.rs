@@ -8,6 +8,8 @@ use std::time::Duration;
 use fieldflow_contract::{Ack, Clock, Outcome, Role, Tally};
 use tracing::{info, warn};
 
+use super::news::News;
+use crate::graph::Secrets;
 use crate::telemetry::{NodeSnapshot, NodeState, SourceSnapshot};
 
 const NEVER: i64 = i64::MIN;
@@ -21,7 +23,9 @@ pub(super) struct NodeStatus {
     ports: Vec<String>,
     clock: Arc<dyn Clock>,
     tally: Tally,
+    secrets: Arc<Secrets>,
     received: AtomicU64,
+    written: AtomicU64,
     sent: Vec<AtomicU64>,
     busy_nanos: AtomicU64,
     last_record: AtomicI64,
@@ -35,19 +39,25 @@ struct Words {
     last_error: Option<String>,
     /// Tries since the trouble that is going on began.
     attempts: u64,
+    news: News,
 }
 
 impl NodeStatus {
     pub(super) fn new(
-        pipeline: &str,
-        name: &str,
-        kind: &'static str,
-        role: Role,
+        (pipeline, name): (&str, &str),
+        (kind, role): (&'static str, Role),
         ports: Vec<String>,
         clock: Arc<dyn Clock>,
         tally: Tally,
+        secrets: Arc<Secrets>,
     ) -> Self {
-        let words = Words { state: NodeState::Starting, discarded: BTreeMap::new(), last_error: None, attempts: 0 };
+        let words = Words {
+            state: NodeState::Starting,
+            discarded: BTreeMap::new(),
+            last_error: None,
+            attempts: 0,
+            news: News::default(),
+        };
         Self {
             pipeline: pipeline.to_owned(),
             name: name.to_owned(),
@@ -57,7 +67,9 @@ impl NodeStatus {
             ports,
             clock,
             tally,
+            secrets,
             received: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
             last_record: AtomicI64::new(NEVER),
             words: Mutex::new(words),
@@ -76,6 +88,11 @@ impl NodeStatus {
     pub(super) fn received(&self, records: u64) {
         self.received.fetch_add(records, Ordering::Relaxed);
         self.touch();
+    }
+
+    /// Records that a sink has brought to where they stay.
+    pub(super) fn written(&self, records: u64) {
+        self.written.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(super) fn sent(&self, port: usize, records: u64) {
@@ -103,30 +120,41 @@ impl NodeStatus {
         self.words().state = state;
     }
 
-    /// Notes a failure. It is logged when it is news, not at every try.
+    /// Notes a failure, without the secrets in its message. It is logged when it is news, not at every try.
     pub(super) fn failing(&self, state: NodeState, kind: &'static str, message: &str) {
         self.count_error(kind);
+        let message = self.secrets.hide(message);
         let mut words = self.words();
-        let news = words.state != state || words.last_error.as_deref() != Some(message);
+        let news = words.news.trouble(&message) || state == NodeState::Broken;
         words.state = state;
         words.attempts += 1;
-        words.last_error = Some(message.to_owned());
+        words.last_error = Some(message.clone().into_owned());
         drop(words);
         if news {
-            warn!(pipeline = self.pipeline, node = self.name, state = state.word(), error = message, "{}", kind);
+            warn!(pipeline = self.pipeline, node = self.name, state = state.word(), error = %message, "{}", kind);
         }
+    }
+
+    /// Notes that the node works, but refused something for good.
+    pub(super) fn rejecting(&self, message: &str) {
+        self.running();
+        self.failing(NodeState::Running, "rejected", message);
     }
 
     /// Notes that the node works; logged when it did not before.
     pub(super) fn running(&self) {
         let mut words = self.words();
         let before = std::mem::replace(&mut words.state, NodeState::Running);
+        if before == NodeState::Running {
+            return;
+        }
         let attempts = std::mem::take(&mut words.attempts);
+        let news = words.news.over();
         drop(words);
         match before {
-            NodeState::Starting if attempts == 0 => info!(pipeline = self.pipeline, node = self.name, "running"),
-            NodeState::Running => {}
-            _ => info!(pipeline = self.pipeline, node = self.name, attempts, "running again"),
+            NodeState::Starting => info!(pipeline = self.pipeline, node = self.name, "running"),
+            _ if news => info!(pipeline = self.pipeline, node = self.name, attempts, "running again"),
+            _ => {}
         }
     }
 
@@ -164,6 +192,7 @@ impl NodeStatus {
             state: words.state,
             received: self.received.load(Ordering::Relaxed),
             sent: self.ports.iter().cloned().zip(sent).collect(),
+            written: self.written.load(Ordering::Relaxed),
             discarded: words.discarded.clone(),
             errors: self.tally.snapshot(),
             busy: Duration::from_nanos(self.busy_nanos.load(Ordering::Relaxed)),

@@ -31,11 +31,12 @@ pub fn start(format: LogFormat) {
     };
 }
 
-/// Turns panics into log lines. The runtime catches those of a node and starts it anew; none may tear the terminal apart.
-pub fn panics() {
-    std::panic::set_hook(Box::new(|info| {
+/// Turns panics into log lines, as `hide` leaves their messages. The runtime catches those of a node and starts it anew; none
+/// may tear the terminal apart.
+pub fn panics(hide: impl Fn(&str) -> String + Send + Sync + 'static) {
+    std::panic::set_hook(Box::new(move |info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let message = info.payload_as_str().unwrap_or("no message");
-        tracing::error!(place, message, "panic");
+        let error = hide(info.payload_as_str().unwrap_or("no message"));
+        tracing::error!(place, error, "panic");
     }));
 }

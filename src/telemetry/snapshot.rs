@@ -64,6 +64,8 @@ pub struct NodeSnapshot {
     pub received: u64,
     /// Records that went out, by port.
     pub sent: Vec<(String, u64)>,
+    /// Records that are safe where the sink brought them; 0 for other nodes.
+    pub written: u64,
     /// Records let go, by reason.
     pub discarded: BTreeMap<&'static str, u64>,
     /// What went wrong, by kind.

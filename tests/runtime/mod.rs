@@ -328,3 +328,15 @@ async fn an_input_that_never_pauses_does_not_hold_up_the_ticks() {
     assert_eq!(ticks.len(), 2, "one at once, one after a minute: {ticks:?}");
     assert!(ticks[1] < 100, "not after all the rest: {ticks:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_safe_counts_as_written() {
+    let (finished, observer) = run_to_end(
+        "nodes: { a: { type: script, id: wrote.a, batches: 6 }, b: { type: probe, id: wrote.b, reject: 15, break_on: 45 } }\n\
+         edges: [a -> b]",
+    )
+    .await;
+    assert!(finished.broken.is_some());
+    assert_eq!(node(&observer, "b").written, probe("wrote.b").written().len() as u64);
+    assert!(node(&observer, "b").written < node(&observer, "b").received);
+}

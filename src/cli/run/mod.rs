@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::simulate::Simulation;
 use super::{Exit, Kinds, load, output};
+use crate::diagnostics::Secrets;
 use crate::graph::Graph;
 use crate::runtime::{DirLock, Environment, Observer, Plan, Running};
 use crate::telemetry::{Exporter, log};
@@ -62,7 +63,12 @@ enum Format {
 /// Runs a future on a runtime of two workers: enough to keep two cores busy, and the box has other work as well.
 pub(super) fn block_on(future: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(future),
+        Ok(runtime) => {
+            let exit = runtime.block_on(future);
+            // A name that is being looked up would hold up the end for as long as the name server keeps silent.
+            runtime.shutdown_background();
+            exit
+        }
         Err(error) => {
             output::error(format_args!("cannot start: {error}"));
             Exit::Unasked
@@ -104,7 +110,8 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         Some(Format::Json) => log::LogFormat::Json,
         None => log::LogFormat::for_stderr(),
     });
-    log::panics();
+    let secrets: Secrets = graphs.iter().map(|graph| &graph.secrets).collect();
+    log::panics(move |text| secrets.hide(text).into_owned());
     block_on(async {
         match prepare(args, &graphs, kinds).await {
             Ok(ready) => ready.run(args).await,
@@ -173,7 +180,7 @@ impl Ready {
             }
             beside.spawn(async move {
                 if let Err(error) = simulation.serve().await {
-                    output::error(format_args!("a simulated device stopped: {error}"));
+                    output::error(error);
                 }
             });
         }
@@ -225,4 +232,22 @@ async fn watch_for_the_end(mut signals: Signals, stop: CancellationToken, limit:
     signals.next().await;
     output::error("stopped at once: what was on its way is not accounted for");
     std::process::exit(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_a_name_that_is_being_looked_up() {
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
+        let lookup = async move {
+            drop(tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(60))));
+            Exit::Well
+        };
+        let began = tokio::time::Instant::now();
+        assert_eq!(block_on(lookup), Exit::Well);
+        assert!(began.elapsed() < Duration::from_secs(30));
+        drop(end);
+    }
 }

@@ -49,9 +49,7 @@ impl Figures {
         for node in &snapshot.nodes {
             match node.role {
                 Role::Source => figures.read += node.sent.iter().map(|(_, records)| records).sum::<u64>(),
-                Role::Sink => {
-                    figures.written += node.received - node.discarded.values().sum::<u64>().min(node.received);
-                }
+                Role::Sink => figures.written += node.written,
                 Role::Transform => figures.filtered += node.discarded.values().sum::<u64>(),
             }
         }
