@@ -229,7 +229,8 @@ impl EdgeSender {
     fn drop_oldest(&self, item: Item) {
         let mut given_up = Vec::new();
         let mut ledger = self.account.ledger();
-        while !self.account.has_room(&ledger, &item) {
+        // What waits for a node that is gone was not dropped by the policy: it has failed.
+        while !ledger.receiver_gone && !self.account.has_room(&ledger, &item) {
             // Empty although something waits: the receiver holds it already and is about to count it.
             let Ok(oldest) = self.behind.try_recv() else { break };
             ledger.unwait(&oldest);

@@ -108,12 +108,18 @@ fn bytes_are_bounded_too() {
 
 #[test]
 fn what_is_sent_to_a_node_that_is_gone_has_failed() {
-    let probe = probe(4, WhenFull::Block);
-    drop(probe.receiver);
-    let (delivery, told) = delivery(&[(0, 1)]);
-    probe.sender.send(delivery).now_or_never().expect("nobody waits for a node that is gone");
-    assert_eq!(told.recv(), Ok(Outcome::Failed));
-    assert_eq!(probe.account.snapshot().dropped["receiver_gone"], 1);
+    for when_full in [WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest, WhenFull::Conflate] {
+        let probe = probe(1, when_full);
+        let (waiting, told_waiting) = delivery(&[(0, 0)]);
+        probe.sender.send(waiting).now_or_never().unwrap();
+        drop(probe.receiver);
+        let (late, told) = delivery(&[(0, 1)]);
+        probe.sender.send(late).now_or_never().expect("nobody waits for a node that is gone");
+        assert_eq!(told.recv(), Ok(Outcome::Failed));
+        assert_eq!(probe.account.snapshot().dropped, [("receiver_gone", 1)].into());
+        drop(probe.sender);
+        assert_eq!(told_waiting.recv(), Ok(Outcome::Failed), "what waited was not dropped by a policy");
+    }
 }
 
 /// A sink that stands still for a day: what is replaced is told at once, and nothing piles up behind what is kept.

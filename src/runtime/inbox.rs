@@ -27,8 +27,8 @@ impl Inbox {
                 if !matches!(polled, Poll::Ready(None)) {
                     self.edges.push_back(edge);
                 }
-                if let Poll::Ready(Some(delivery)) = polled {
-                    return Poll::Ready(Some(delivery));
+                if let Poll::Ready(Some(arrival)) = polled {
+                    return Poll::Ready(Some(arrival));
                 }
             }
             if self.edges.is_empty() { Poll::Ready(None) } else { Poll::Pending }
@@ -40,10 +40,10 @@ impl Inbox {
     pub(super) fn try_recv(&mut self) -> Option<Arrival> {
         for _ in 0..self.edges.len() {
             let mut edge = self.edges.pop_front()?;
-            let delivery = edge.try_recv();
+            let arrival = edge.try_recv();
             self.edges.push_back(edge);
-            if delivery.is_some() {
-                return delivery;
+            if arrival.is_some() {
+                return arrival;
             }
         }
         None
@@ -55,7 +55,7 @@ mod tests {
     use super::super::edge::{EdgeSender, edge};
     use super::*;
     use crate::graph::EdgeOptions;
-    use fieldflow_contract::{Batch, Record, Tag, Timestamp, Value};
+    use fieldflow_contract::{Batch, Delivery, Record, Tag, Timestamp, Value};
     use futures_util::FutureExt as _;
 
     fn edges(count: usize) -> (Vec<Option<EdgeSender>>, Inbox) {
@@ -69,8 +69,8 @@ mod tests {
         sender.unwrap().send(Delivery::unacked(Batch::one(record, Timestamp(0)))).await;
     }
 
-    fn value(delivery: Option<&Delivery>) -> Option<i64> {
-        delivery.map(|delivery| match delivery.batch.records()[0].value {
+    fn value(arrival: Option<&Arrival>) -> Option<i64> {
+        arrival.map(|arrival| match arrival.delivery.batch.records()[0].value {
             Value::I64(value) => value,
             _ => unreachable!(),
         })

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::edge::Arrival;
 use super::fanout::Fanout;
-use super::guard::{Panicked, guard};
+use super::guard::{Panicked, guard, guard_call};
 use super::inbox::Inbox;
 use super::node_task::{CLOSE_WITHIN, Exit, NodeTask};
 use crate::queue::{DurableEdge, Origin};
@@ -35,7 +35,7 @@ pub(super) async fn run(
         return sink.task.broken(cause);
     }
     sink.task.status.running();
-    while let Some(group) = gather(&mut inbox, sink.sink.gather()).await {
+    while let Some(group) = gather(&mut inbox, sink.wanted()).await {
         if let Err(cause) = sink.deliver(group).await {
             return sink.task.broken(cause);
         }
@@ -95,6 +95,11 @@ impl SinkLoop {
         let positions = self.sink.positions().await?;
         self.task.durable_inputs.iter().for_each(|edge| edge.resume(&positions));
         Ok(())
+    }
+
+    /// How many records to gather. A sink that panics when it is asked is found out when it writes.
+    fn wanted(&self) -> Gather {
+        guard_call(|| self.sink.gather()).unwrap_or(Gather::PROMPT)
     }
 
     async fn lost(&mut self, cause: &Cause) {

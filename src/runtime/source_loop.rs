@@ -5,7 +5,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use super::fanout::Fanout;
-use super::guard::{Panicked, guard};
+use super::guard::{Panicked, guard, guard_call};
 use super::node_task::{CLOSE_WITHIN, Exit, NodeTask};
 use crate::telemetry::NodeState;
 
@@ -14,19 +14,23 @@ pub(super) async fn run(mut task: NodeTask, mut source: Box<dyn DynSource>, fano
     // An outage is told once, however many tries it takes to end it.
     let mut outage_told = false;
     loop {
-        let trouble = work(&mut task, source.as_mut(), &fanout, &mut outage_told).await;
+        let mut trouble = work(&mut task, source.as_mut(), &fanout, &mut outage_told).await;
+        if let Trouble::Link(cause) = &trouble {
+            task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
+            if !outage_told {
+                outage_told = true;
+                let now = task.context.clock.now();
+                match guard_call(|| source.outage(cause, now)) {
+                    Ok(Some(batch)) => fanout.send(Port::DEFAULT, batch, task.status.issue(Ack::none())).await,
+                    Ok(None) => {}
+                    Err(panicked) => trouble = Trouble::Panic(panicked),
+                }
+            }
+        }
         match trouble {
             Trouble::Stop => break,
             Trouble::Broken(cause) => return task.broken(cause),
-            Trouble::Link(cause) => {
-                task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
-                if !outage_told {
-                    outage_told = true;
-                    let now = task.context.clock.now();
-                    if let Some(batch) = source.outage(&cause, now) {
-                        fanout.send(Port::DEFAULT, batch, task.status.issue(Ack::none())).await;
-                    }
-                }
+            Trouble::Link(_) => {
                 if !task.wait(true).await {
                     break;
                 }
@@ -34,7 +38,8 @@ pub(super) async fn run(mut task: NodeTask, mut source: Box<dyn DynSource>, fano
             Trouble::Panic(panicked) => match task.rebuild(panicked, true).await {
                 Ok(Some(Node::Source(anew))) => source = anew,
                 Ok(Some(_)) => return task.broken(Cause::new("the node was rebuilt as something else than a source")),
-                Ok(None) => break,
+                // What has panicked is not used again, not even to close it.
+                Ok(None) => return task.done(),
                 Err(cause) => return task.broken(cause),
             },
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fieldflow_contract::{Ack, Clock, Outcome, Role, Tally};
 use tracing::{info, warn};
 
+use super::guard::guard_call;
 use super::news::News;
 use crate::graph::Secrets;
 use crate::telemetry::{NodeSnapshot, NodeState, SourceSnapshot};
@@ -177,7 +178,11 @@ impl NodeStatus {
                 source.outstanding -= 1;
                 source.resolved[outcome as usize] += 1;
             }
-            upstream.resolve(outcome);
+            // Whoever holds the last share tells the source: its panic must not become theirs.
+            if let Err(panicked) = guard_call(|| upstream.resolve(outcome)) {
+                let state = status.words().state;
+                status.failing(state, "panic", &panicked.0);
+            }
         })
     }
 

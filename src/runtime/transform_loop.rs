@@ -15,7 +15,7 @@ use super::node_task::{Exit, NodeTask};
 /// Runs a transform until its edges are closed and empty, or it cannot go on.
 pub(super) async fn run(mut task: NodeTask, mut node: Box<dyn Transform>, mut inbox: Inbox, fanout: Fanout) -> Exit {
     let mut out = Outputs::default();
-    let mut ticks = ticker(node.tick_every());
+    let mut ticks = ticker(node.as_ref());
     task.status.running();
     task.durable_inputs.iter().for_each(|edge| edge.resume(&[]));
     loop {
@@ -57,7 +57,7 @@ pub(super) async fn run(mut task: NodeTask, mut node: Box<dyn Transform>, mut in
                     Ok(anew) => anew,
                     Err(cause) => return task.broken(cause),
                 };
-                ticks = ticker(node.tick_every());
+                ticks = ticker(node.as_ref());
             }
         }
     }
@@ -109,7 +109,8 @@ async fn emit(fanout: &Fanout, Emission { port, batch }: Emission, ack: Ack) {
     }
 }
 
-fn ticker(every: Option<Duration>) -> Option<tokio::time::Interval> {
+fn ticker(node: &dyn Transform) -> Option<tokio::time::Interval> {
+    let every: Option<Duration> = guard_call(|| node.tick_every()).unwrap_or(None);
     every.filter(|every| !every.is_zero()).map(|every| {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -340,3 +340,16 @@ async fn only_what_is_safe_counts_as_written() {
     assert_eq!(node(&observer, "b").written, probe("wrote.b").written().len() as u64);
     assert!(node(&observer, "b").written < node(&observer, "b").received);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_beside_its_reads_harms_nobody() {
+    let (finished, observer) = run_to_end(
+        "nodes: { a: { type: script, id: harm.a, batches: 4, ack_panics: 1, lose_after: 0, outage_panics: true }, b: { type: probe, id: harm.b } }\n\
+         edges: [a -> b]",
+    )
+    .await;
+    assert_eq!(finished.broken, None);
+    assert_eq!(probe("harm.b").written(), numbers(0..40));
+    assert_eq!(probe("harm.a").outcomes(), [Outcome::Delivered; 3], "all but the one it did not want to hear");
+    assert_eq!(node(&observer, "a").errors["panic"], 2);
+}

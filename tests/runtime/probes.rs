@@ -80,6 +80,11 @@ pub(crate) struct ScriptConfig {
     /// … and so many tries to connect fail.
     #[serde(default)]
     down: u64,
+    /// It panics when it is asked what to say about an outage.
+    #[serde(default)]
+    outage_panics: bool,
+    /// It panics when it is told what became of this batch.
+    ack_panics: Option<u64>,
 }
 
 fn ten() -> u64 {
@@ -140,11 +145,16 @@ impl Source for Script {
         };
         let first = number * self.config.records;
         let batch = Batch::new((first..first + self.config.records).map(record).collect(), now).unwrap();
-        let probe = Arc::clone(&self.probe);
-        Ok(Delivery { batch, ack: Ack::new(move |outcome| probe.outcomes.lock().unwrap().push((number, outcome))) })
+        let (probe, panics) = (Arc::clone(&self.probe), self.config.ack_panics == Some(number));
+        let told = move |outcome| {
+            assert!(!panics, "does not want to hear it");
+            probe.outcomes.lock().unwrap().push((number, outcome));
+        };
+        Ok(Delivery { batch, ack: Ack::new(told) })
     }
 
     fn outage(&mut self, cause: &Cause, now: Timestamp) -> Option<Batch> {
+        assert!(!self.config.outage_panics, "cannot say");
         Some(Batch::one(Record::bad(Tag::new("script.0").unwrap(), now, cause.quality), now))
     }
 }
