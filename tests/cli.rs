@@ -135,6 +135,20 @@ fn a_signal_drains_and_stops_in_peace() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_at_once_still_drains() {
+    let site = Site::of(
+        "version: 1\nname: x\nnodes: { g: { type: generate, rate: 100, tags: { a: { counter: {} } } }, s: { type: sqlite, path: /proc/x/x.db } }\nedges: [g -> s]\n",
+    );
+    let mut started = Started::new(&mut site.run(&["--listen", "off", "--grace", "1s"]));
+    started.hear("disconnected");
+    started.signal("-TERM");
+    started.hear("stopping");
+    started.signal("-TERM");
+    let (code, said) = started.end();
+    assert!(code == 0 && said.contains("the grace time was over"), "{said}");
+}
+
+#[test]
 fn a_second_instance_is_refused_and_told_who_is_there() {
     let site = Site::demo();
     let mut first = Started::new(&mut site.run(&["--simulate", "--listen", "off"]));

@@ -132,7 +132,7 @@ impl NodeStatus {
         words.last_error = Some(message.clone().into_owned());
         drop(words);
         if news {
-            warn!(pipeline = self.pipeline, node = self.name, state = state.word(), error = %message, "{}", kind);
+            warn!(pipeline = self.pipeline, node = self.name, state = state.word(), error = &*message, "{}", kind);
         }
     }
 

@@ -23,6 +23,8 @@ use crate::telemetry::{Exporter, log};
 use crate::web::{Snapshots, Web};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:9600";
+/// Two signals within this time are one: `timeout` and others send theirs to the process and to its group.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// Run pipelines. Ctrl-C or SIGTERM drains and stops; a second one stops at once.
 #[derive(clap::Args)]
@@ -229,6 +231,12 @@ async fn watch_for_the_end(mut signals: Signals, stop: CancellationToken, limit:
         () = over => {}
     }
     stop.cancel();
+    let echoes = async {
+        loop {
+            signals.next().await;
+        }
+    };
+    let _ = tokio::time::timeout(ECHO, echoes).await;
     signals.next().await;
     output::error("stopped at once: what was on its way is not accounted for");
     std::process::exit(1);
