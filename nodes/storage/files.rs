@@ -29,13 +29,26 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn sync(folder: &Path) -> io::Result<()> {
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     fs::File::open(if folder == Path::new("") { Path::new(".") } else { folder })?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync(_: &Path) -> io::Result<()> {
+pub(super) fn sync(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Bytes that are free for this user on the file system of a path.
+#[cfg(unix)]
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let system = rustix::fs::statvfs(path)?;
+    Ok(system.f_bavail.saturating_mul(system.f_frsize))
+}
+
+/// Where the system is not asked: as many as can be.
+#[cfg(not(unix))]
+pub fn free_bytes(_: &Path) -> io::Result<u64> {
+    Ok(u64::MAX)
 }
 
 /// Which file stands at a path: another one there has another identity.

@@ -5,15 +5,25 @@
 //! | open a file, or make it | [`open`] with [`Settings`] and a [`Format`] |
 //! | put an error of SQLite into words | [`fault`] |
 //! | see that the file was moved or deleted | [`Identity`] |
+//! | see that the file is damaged, and begin a new one | [`is_damage`], [`begin_anew`] |
+//! | keep the log small | [`log_bytes`], [`empty_log`] |
+//! | live through a full disk | [`Ballast`], [`free_bytes`] |
 //! | keep what blocks off the runtime's threads | [`Worker`] |
 
+mod ballast;
+mod damage;
 pub mod fault;
 mod files;
+mod log;
+mod mounts;
 mod open;
 mod schema;
 mod worker;
 
-pub use files::Identity;
-pub use open::{Durability, Settings, open};
+pub use ballast::Ballast;
+pub use damage::is_damage;
+pub use files::{Identity, free_bytes};
+pub use log::{empty_log, log_bytes};
+pub use open::{Durability, Settings, begin_anew, open, open_counting};
 pub use schema::Format;
 pub use worker::Worker;

@@ -1,20 +1,26 @@
 //! Opens the database: the file, the settings read back, the schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fieldflow_contract::{Cause, NodeError};
+use fieldflow_contract::{Cause, NodeError, Tally};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::damage::{is_damage, is_marked, quick_check, set_aside};
+use crate::log::log_bytes;
+use crate::mounts::network_share;
 use crate::schema::{Format, check_owner, migrate};
 use crate::{fault, files};
 
 /// Older ones can lose pages when several connections checkpoint (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// How long a file is looked at after a hard stop: the start waits for it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What an acknowledged record survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
@@ -67,121 +73,123 @@ impl Settings {
 
 /// Opens the database, makes it if it is not there, checks that it is ours and set as it should be, and brings its schema up
 /// to date.
+///
+/// After a stop without a close it is looked at for damage. A damaged file is moved aside: the answer is then `Disconnected`
+/// with the new name, and the next call begins a new file. What is not ours, or newer than this program, is `Broken` and stays.
 pub fn open(settings: &Settings, format: &Format) -> Result<Connection, NodeError> {
+    open_counting(settings, format, &Tally::default())
+}
+
+/// The same, counting a file that was moved aside as `corrupt_file`.
+pub fn open_counting(settings: &Settings, format: &Format, tally: &Tally) -> Result<Connection, NodeError> {
+    let path = &settings.path;
+    let what = match attempt(settings, format) {
+        Ok(connection) => return Ok(connection),
+        Err(Failure::Node(error)) => return Err(error),
+        Err(Failure::Damaged(what)) => what,
+        Err(Failure::Sqlite(error)) if is_damage(&error) && is_marked(path, format.application_id) => error.to_string(),
+        Err(Failure::Sqlite(error)) => return Err(fault::opening(path, &error)),
+    };
+    tally.add("corrupt_file", 1);
+    Err(begin_anew(path, &what))
+}
+
+/// Moves a damaged database aside, so that the next [`open`] begins a new one, and says so.
+pub fn begin_anew(path: &Path, what: &str) -> NodeError {
+    match set_aside(path) {
+        Ok(aside) => NodeError::Disconnected(Cause::new(format!(
+            "{} was damaged ({what}): it was moved to {}, from which `sqlite3 FILE .recover` saves what it can; a new one is begun",
+            path.display(),
+            aside.display()
+        ))),
+        Err(error) => NodeError::Disconnected(Cause::new(format!(
+            "{} is damaged ({what}) and cannot be moved aside ({error}): move it and its -wal file yourself",
+            path.display()
+        ))),
+    }
+}
+
+/// Why a database could not be opened.
+pub(crate) enum Failure {
+    /// In words already.
+    Node(NodeError),
+    /// SQLite says so.
+    Sqlite(rusqlite::Error),
+    /// The check found it.
+    Damaged(String),
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn attempt(settings: &Settings, format: &Format) -> Result<Connection, Failure> {
     let path = &settings.path;
     if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(NodeError::Broken(Cause::new(format!(
+        return Err(Failure::Node(NodeError::Broken(Cause::new(format!(
             "this program was built with SQLite {}, which can lose data: build it with 3.51.3 or newer",
             rusqlite::version()
-        ))));
+        )))));
+    }
+    if let Some(kind) = network_share(path) {
+        return Err(Failure::Node(NodeError::Broken(Cause::new(format!(
+            "{} lies on a network file system ({kind}), where acknowledged records can be lost: put the file on a local disk",
+            path.display()
+        )))));
     }
     files::make(path).map_err(|error| fault::filing(path, &error))?;
-    let failed = |error| fault::opening(path, &error);
+    // A close empties the log. What is left in it is of a kill, a power cut, or a process that has the file open still.
+    let stopped_hard = 0 < log_bytes(path);
     // No CREATE: a file that vanishes meanwhile must not come back with the mode of everybody. No URI: a path is a path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(settings.patience).map_err(failed)?;
-    check_owner(&connection, path, format)?;
-    configure(&connection, settings)?;
-    migrate(&connection, format).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(settings.patience)?;
+    // If the file turns out to be damaged or not ours, it and its log stay as they were found.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let owned = check_owner(&connection, path, format)?;
+    configure(&connection, settings, (!owned).then_some(format.application_id))?;
+    if stopped_hard && let Some(damage) = quick_check(&mut connection, LOOK)? {
+        return Err(Failure::Damaged(damage));
+    }
+    migrate(&connection, format)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection, settings: &Settings) -> Result<(), NodeError> {
-    let failed = |error| fault::opening(&settings.path, &error);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
-    // These count for a new file only, and only before all else. With the second a file can shrink again, step by step.
-    connection.pragma_update(None, "page_size", 4096).map_err(failed)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
+fn configure(connection: &Connection, settings: &Settings, mark: Option<i32>) -> Result<(), Failure> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    if let Some(mark) = mark {
+        // These count for a new file only, and only before all else. With the second a file can shrink again, step by step.
+        connection.pragma_update(None, "page_size", 4096)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // Before there is a log, so that it stands in the file itself: by it a damaged file is known as ours.
+        connection.pragma_update(None, "application_id", mark)?;
+    }
     for (name, wanted) in settings.pragmas() {
-        connection.pragma_update(None, name, wanted).map_err(failed)?;
-        let answer = match connection.pragma_query_value(None, name, |row| row.get(0)).map_err(failed)? {
+        connection.pragma_update(None, name, wanted)?;
+        let answer = match connection.pragma_query_value(None, name, |row| row.get(0))? {
             Value::Integer(number) => number.to_string(),
             Value::Text(text) => text,
             other => format!("{other:?}"),
         };
         if answer != wanted {
-            return Err(NodeError::Broken(Cause::new(format!(
+            return Err(Failure::Node(NodeError::Broken(Cause::new(format!(
                 "{}: SQLite answers {name} = {answer} where {wanted} is needed: put the file on a local disk",
                 settings.path.display()
-            ))));
+            )))));
         }
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FORMAT: Format = Format {
-        application_id: 0x0FF0,
-        what: "a test of fieldflow",
-        migrations: &["CREATE TABLE ours(a ANY) STRICT"],
-    };
-
-    fn settings(dir: &tempfile::TempDir, durability: Durability) -> Settings {
-        Settings { path: dir.path().join("plant.db"), durability, patience: Duration::from_secs(5) }
-    }
-
-    #[test]
-    fn the_settings_are_in_force() {
-        for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 1)] {
-            let dir = tempfile::tempdir().unwrap();
-            let connection = open(&settings(&dir, durability), &FORMAT).unwrap();
-            let ask = |name| connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0)).unwrap();
-            assert_eq!(ask("journal_mode"), Value::Text("wal".to_owned()));
-            for (name, value) in [
-                ("page_size", 4096),
-                ("auto_vacuum", 2),
-                ("synchronous", synchronous),
-                ("wal_autocheckpoint", 1000),
-                ("journal_size_limit", 64 << 20),
-                ("mmap_size", 0),
-                ("cache_size", -4096),
-                ("temp_store", 2),
-                ("busy_timeout", 5000),
-                ("cell_size_check", 1),
-                ("trusted_schema", 0),
-            ] {
-                assert_eq!(ask(name), Value::Integer(value), "{name}");
-            }
-            assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
-        for content in ["hello", &"not a database ".repeat(1000)] {
-            let dir = tempfile::tempdir().unwrap();
-            let settings = settings(&dir, Durability::Power);
-            std::fs::write(&settings.path, content).unwrap();
-            let refused = open(&settings, &FORMAT).unwrap_err();
-            let said = matches!(&refused, NodeError::Broken(cause) if cause.message.contains("move the file aside"));
-            assert!(said, "{refused}");
-            assert_eq!(std::fs::read_to_string(&settings.path).unwrap(), content);
-        }
-    }
-
-    #[test]
-    fn the_database_of_another_program_is_left_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let settings = settings(&dir, Durability::Power);
-        Connection::open(&settings.path).unwrap().execute_batch("CREATE TABLE theirs(a)").unwrap();
-        let before = std::fs::read(&settings.path).unwrap();
-        assert!(matches!(open(&settings, &FORMAT), Err(NodeError::Broken(_))));
-        assert_eq!(std::fs::read(&settings.path).unwrap(), before);
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_may_heal() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("file"), "").unwrap();
-        let mut settings = settings(&dir, Durability::Power);
-        for path in ["file/plant.db", "."] {
-            settings.path = dir.path().join(path);
-            let error = open(&settings, &FORMAT).unwrap_err();
-            assert!(matches!(error, NodeError::Disconnected(_)), "{error}");
-        }
-    }
-}
+#[path = "open_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use std::path::Path;
 use fieldflow_contract::{Cause, NodeError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::fault;
+use crate::open::Failure;
 
 /// One kind of file: its mark, its name for people, and its schema.
 #[derive(Debug, Clone, Copy)]
@@ -21,17 +21,17 @@ pub struct Format {
     pub migrations: &'static [&'static str],
 }
 
-/// Refuses a file that is not ours to write to, before anything in it was changed.
-pub(crate) fn check_owner(connection: &Connection, path: &Path, format: &Format) -> Result<(), NodeError> {
-    let ask =
-        |sql| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(|error| fault::opening(path, &error));
+/// Refuses a file that is not ours to write to, before anything in it was changed. `false` for an empty one, which may become
+/// ours.
+pub(crate) fn check_owner(connection: &Connection, path: &Path, format: &Format) -> Result<bool, Failure> {
+    let ask = |sql| connection.query_row(sql, (), |row| row.get::<_, i64>(0));
     let (application, version) = (ask("PRAGMA application_id")?, ask("PRAGMA user_version")?);
     let path = path.display();
-    let refuse = |message| Err(NodeError::Broken(Cause::new(message)));
+    let refuse = |message| Err(Failure::Node(NodeError::Broken(Cause::new(message))));
     if application == i64::from(format.application_id) {
         let known = format.migrations.len();
         return match usize::try_from(version) {
-            Ok(version) if version <= known => Ok(()),
+            Ok(version) if version <= known => Ok(true),
             _ => refuse(format!(
                 "{path} has schema version {version}, this program knows versions up to {known}: \
                  update the program, or choose another path"
@@ -39,7 +39,7 @@ pub(crate) fn check_owner(connection: &Connection, path: &Path, format: &Format)
         };
     }
     match ask("SELECT count(*) FROM sqlite_schema")? {
-        0 if application == 0 && version == 0 => Ok(()),
+        0 if application == 0 && version == 0 => Ok(false),
         _ => refuse(format!("{path} is a database, but not {}: choose another path", format.what)),
     }
 }
@@ -54,7 +54,6 @@ pub(crate) fn migrate(connection: &Connection, format: &Format) -> rusqlite::Res
         if version(&transaction)? == from {
             transaction.execute_batch(sql)?;
             transaction.pragma_update(None, "user_version", from + 1)?;
-            transaction.pragma_update(None, "application_id", format.application_id)?;
         }
         transaction.commit()?;
     }
@@ -78,10 +77,12 @@ mod tests {
     #[test]
     fn an_empty_file_becomes_the_current_version() {
         let (connection, format) = (Connection::open_in_memory().unwrap(), format(&[ONE]));
-        check_owner(&connection, Path::new("empty.db"), &format).unwrap();
+        assert!(matches!(check_owner(&connection, Path::new("empty.db"), &format), Ok(false)));
+        connection.pragma_update(None, "application_id", format.application_id).unwrap();
+        assert!(matches!(check_owner(&connection, Path::new("marked.db"), &format), Ok(true)));
         migrate(&connection, &format).unwrap();
         assert_eq!(version(&connection), 1);
-        check_owner(&connection, Path::new("current.db"), &format).unwrap();
+        assert!(matches!(check_owner(&connection, Path::new("current.db"), &format), Ok(true)));
     }
 
     #[test]
@@ -117,8 +118,9 @@ mod tests {
         ] {
             let connection = Connection::open_in_memory().unwrap();
             connection.execute_batch(sql).unwrap();
-            let refused = check_owner(&connection, Path::new("x.db"), &format(&[ONE])).unwrap_err();
-            assert!(matches!(&refused, NodeError::Broken(cause) if cause.message.contains(said)), "{sql}: {refused}");
+            let refused = check_owner(&connection, Path::new("x.db"), &format(&[ONE]));
+            let right = matches!(refused, Err(Failure::Node(NodeError::Broken(cause))) if cause.message.contains(said));
+            assert!(right, "{sql}");
         }
     }
 }

@@ -6,8 +6,10 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -20,13 +22,38 @@ pub struct Worker<T> {
 impl<T: Send + 'static> Worker<T> {
     /// Starts the thread.
     pub fn start(name: &str, mut owned: T) -> io::Result<Self> {
-        let (jobs, mut queue) = mpsc::channel::<Job<T>>(1);
-        // A NUL in the name of a thread panics.
-        let thread = Builder::new().name(name.replace('\0', "")).spawn(move || {
+        Self::spawn(name, move |mut queue| {
             while let Some(job) = queue.blocking_recv() {
                 job(&mut owned);
             }
-        })?;
+        })
+    }
+
+    /// Starts the thread, which has something to do in the pauses: `idle`, when no job came for the time `after`.
+    ///
+    /// It does a little, because a job that comes meanwhile waits for it, and says how long to wait before the next call.
+    pub fn start_with(name: &str, mut owned: T, after: Duration, idle: fn(&mut T) -> Duration) -> io::Result<Self> {
+        // For its timer alone.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Self::spawn(name, move |mut queue| {
+            let mut wait = after;
+            loop {
+                match runtime.block_on(async { timeout(wait, queue.recv()).await }) {
+                    Ok(Some(job)) => {
+                        job(&mut owned);
+                        wait = after;
+                    }
+                    Ok(None) => break,
+                    Err(_) => wait = idle(&mut owned),
+                }
+            }
+        })
+    }
+
+    fn spawn(name: &str, work: impl FnOnce(mpsc::Receiver<Job<T>>) + Send + 'static) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job<T>>(1);
+        // A NUL in the name of a thread panics.
+        let thread = Builder::new().name(name.replace('\0', "")).spawn(move || work(queue))?;
         Ok(Self { jobs, thread: Some(thread) })
     }
 
@@ -86,6 +113,21 @@ mod tests {
         drop(worker);
         thread.join().unwrap();
         assert_eq!(Arc::strong_count(&owned), 1);
+    }
+
+    #[tokio::test]
+    async fn the_pauses_between_jobs_are_used() {
+        let (told, mut heard) = mpsc::channel(8);
+        let idle = |(jobs, told): &mut (u32, mpsc::Sender<u32>)| {
+            let _ = told.try_send(*jobs);
+            Duration::from_micros(1)
+        };
+        let mut worker = Worker::start_with("idle", (0, told), Duration::ZERO, idle).unwrap();
+        assert_eq!(heard.recv().await, Some(0));
+        worker.call(|(jobs, _)| *jobs += 1).await;
+        while heard.recv().await != Some(1) {}
+        worker.finish(|_| ()).await;
+        while heard.recv().await.is_some() {}
     }
 
     #[tokio::test]

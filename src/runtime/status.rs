@@ -200,6 +200,7 @@ impl NodeStatus {
             written: self.written.load(Ordering::Relaxed),
             discarded: words.discarded.clone(),
             errors: self.tally.snapshot(),
+            gauges: self.tally.gauges(),
             busy: Duration::from_nanos(self.busy_nanos.load(Ordering::Relaxed)),
             last_record_age: (last != NEVER).then(|| self.clock.now().since(fieldflow_contract::Timestamp(last))),
             last_error: words.last_error.clone(),

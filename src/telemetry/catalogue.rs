@@ -45,6 +45,8 @@ metrics! {
         "Records that the node let go: filtered on purpose, rejected with nobody wired to take them, lost in a panic.";
     NODE_ERRORS = "fieldflow_node_errors_total", Counter, ["pipeline", "node", "type", "kind"],
         "What went wrong or was missed inside the node, by kind.";
+    NODE_GAUGE = "fieldflow_node_gauge", Gauge, ["pipeline", "node", "type", "name"],
+        "A figure of the node's own, by name; the manual of the node lists them.";
     NODE_STATE = "fieldflow_node_state", Gauge, ["pipeline", "node", "type", "state"],
         "1 for the state that the node is in, 0 for the others.";
     NODE_BUSY = "fieldflow_node_busy_seconds_total", Seconds, ["pipeline", "node", "type"],

@@ -79,6 +79,9 @@ impl Exporter {
         for (kind, times) in &node.errors {
             self.counter(&catalogue::NODE_ERRORS, &with(kind), *times);
         }
+        for (name, value) in &node.gauges {
+            self.gauge(&catalogue::NODE_GAUGE, &with(name), *value);
+        }
         for state in NodeState::ALL {
             self.gauge(&catalogue::NODE_STATE, &with(state.word()), f64::from(u8::from(state == node.state)));
         }

@@ -70,6 +70,8 @@ pub struct NodeSnapshot {
     pub discarded: BTreeMap<&'static str, u64>,
     /// What went wrong, by kind.
     pub errors: BTreeMap<&'static str, u64>,
+    /// Its own gauges, by name.
+    pub gauges: BTreeMap<&'static str, f64>,
     /// Time spent working.
     pub busy: Duration,
     /// Time since the last record came or went.
