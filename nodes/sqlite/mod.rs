@@ -3,27 +3,37 @@
 //! One thread owns the connection ([`writer`]); the sink hands it batches and awaits the commit. The tables are for
 //! fieldflow, the view `samples` is for everybody else.
 
+mod moves;
+mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod upkeep;
+#[cfg(test)]
+mod upkeep_tests;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Gather, Node, NodeError, NodeSpec, Ports, Position,
-    Role, Sink, Span,
+    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Findings, Gather, Node, NodeError, NodeSpec,
+    Ports, Position, Role, Sink, Span, Tally,
 };
 use fieldflow_storage::{Durability, Format, Settings, Worker};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use retention::Retention;
 use writer::Writer;
 
 /// The file. To change its schema, add a migration; the view `samples` keeps its columns whatever lies below it.
-const FORMAT: Format =
-    Format { application_id: 0x4646_4C57, what: "a store of fieldflow", migrations: &[include_str!("schema/1.sql")] };
+const FORMAT: Format = Format {
+    application_id: 0x4646_4C57,
+    what: "a store of fieldflow",
+    migrations: &[include_str!("schema/1.sql"), include_str!("schema/2.sql")],
+};
 
 /// `type: sqlite`
 pub(crate) struct Sqlite;
@@ -36,7 +46,18 @@ pub(crate) struct Sqlite;
 /// that is not a number is the TEXT `NaN`: `avg` takes it for 0, so add `WHERE value <> 'NaN'` if your device sends it.
 /// Infinity is a REAL. Text is TEXT, bytes are a BLOB, a failed read without a value is NULL.
 ///
-/// A record that is sent again after a failure between the disk and the acknowledgement can be there twice.
+/// A record that is sent again after a failure between the disk and the acknowledgement can be there twice. Not so over a
+/// durable edge: how far it was taken is committed together with the records, so that each is there exactly once.
+///
+/// New rows lie in order of arrival; in the pauses between commits they are sorted by tag and time, some ten thousand at once,
+/// so that the history of a tag is found fast and flash wears little. The view shows all of them at any time.
+///
+/// A disk that is full holds up what is wired to this node, until there is room again; nothing that was acknowledged is lost.
+/// So does a reader that holds the database open for so long that the log beside it reaches 256 MiB. After a crash the file is
+/// looked at for damage, for a second at most; a damaged one is moved to `<name>.corrupt-<time>` and a new one is begun.
+///
+/// Its gauges: `log_bytes`, `database_bytes`, `free_disk_bytes`, and `hot_rows`, which are not sorted yet. Its errors, besides
+/// those of every sink: `corrupt_file`, `log_held`, `upkeep_failed`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -50,6 +71,17 @@ pub(crate) struct Config {
     /// is acknowledged.
     #[serde(default)]
     pub(crate) flush: Flush,
+    /// What may be deleted. Default: nothing.
+    #[serde(default)]
+    pub(crate) retention: Retention,
+    /// The size of a file `<path>.ballast` that only takes room: when the disk is full it is deleted, so that SQLite has room to
+    /// tidy up, and made again when twice its size is free. Default 16MiB; 0B for none. At most 1GiB.
+    #[serde(default = "ballast")]
+    pub(crate) ballast: ByteSize,
+}
+
+fn ballast() -> ByteSize {
+    ByteSize(16 << 20)
 }
 
 /// When to commit.
@@ -72,7 +104,8 @@ impl Default for Flush {
 impl NodeSpec for Sqlite {
     const TYPE: &'static str = "sqlite";
     const ROLE: Role = Role::Sink;
-    const EXAMPLE: &'static str = "path: plant.db\ndurability: power\nflush: { rows: 5000, every: 50ms }\n";
+    const EXAMPLE: &'static str = "path: plant.db\ndurability: power\nflush: { rows: 5000, every: 50ms }\n\
+        retention: { max_age: 90d, max_bytes: 4GiB }\n";
     type Config = Config;
 
     fn ports(_: &Config) -> Ports {
@@ -86,6 +119,10 @@ impl NodeSpec for Sqlite {
         if Duration::from_secs(60) < config.flush.every.0 {
             findings.error(At::from("flush").key("every"), "at most 60s: until the commit, nothing is acknowledged");
         }
+        if 1 << 30 < config.ballast.0 {
+            findings.error("ballast", "at most 1GiB: room to tidy up is all that is needed");
+        }
+        config.retention.check(findings);
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
@@ -96,6 +133,10 @@ impl NodeSpec for Sqlite {
                 durability: config.durability,
                 patience: Duration::from_secs(5),
             },
+            retention: config.retention,
+            ballast: config.ballast.0,
+            clock: Arc::clone(&context.clock),
+            tally: context.tally.clone(),
             gather: Gather { records: config.flush.rows as usize, wait: config.flush.every.0 },
             worker: None,
         }))
@@ -106,6 +147,10 @@ impl NodeSpec for Sqlite {
 struct Store {
     thread: String,
     settings: Settings,
+    retention: Retention,
+    ballast: u64,
+    clock: Arc<dyn Clock>,
+    tally: Tally,
     gather: Gather,
     worker: Option<Worker<Writer>>,
 }
@@ -113,7 +158,9 @@ struct Store {
 impl Sink for Store {
     async fn connect(&mut self) -> Result<(), NodeError> {
         if self.worker.is_none() {
-            let worker = Worker::start(&self.thread, Writer::new(self.settings.clone()))
+            let (clock, tally) = (Arc::clone(&self.clock), self.tally.clone());
+            let writer = Writer::new(self.settings.clone(), self.retention, self.ballast, clock, tally);
+            let worker = Worker::start_with(&self.thread, writer, Writer::rest)
                 .map_err(|error| NodeError::Disconnected(Cause::new(format!("cannot start a thread: {error}"))))?;
             self.worker = Some(worker);
         }
@@ -124,9 +171,13 @@ impl Sink for Store {
         self.gather
     }
 
-    async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
-        let batches = batches.to_vec();
-        self.on_thread(move |writer| writer.write(&batches)).await
+    async fn positions(&mut self) -> Result<Vec<Position>, NodeError> {
+        self.on_thread(Writer::positions).await
+    }
+
+    async fn write(&mut self, batches: &[Batch], positions: &[Position]) -> Result<(), NodeError> {
+        let (batches, positions) = (batches.to_vec(), positions.to_vec());
+        self.on_thread(move |writer| writer.write(&batches, &positions)).await
     }
 
     async fn close(&mut self) {
@@ -137,10 +188,10 @@ impl Sink for Store {
 }
 
 impl Store {
-    async fn on_thread(
+    async fn on_thread<R: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Writer) -> Result<(), NodeError> + Send + 'static,
-    ) -> Result<(), NodeError> {
+        job: impl FnOnce(&mut Writer) -> Result<R, NodeError> + Send + 'static,
+    ) -> Result<R, NodeError> {
         match &mut self.worker {
             Some(worker) => worker.call(job).await,
             None => Err(NodeError::Disconnected(Cause::new(format!("{} is not open", self.settings.path.display())))),

@@ -1,8 +1,8 @@
-//! Records into rows: one transaction a call, many rows a statement, the tags by number.
+//! Records into rows: one transaction a call, many rows a statement, the tags by number, the positions beside them.
 
 use std::sync::LazyLock;
 
-use fieldflow_contract::{Batch, Record, Tag, TagMap, Value};
+use fieldflow_contract::{Batch, Position, Record, Tag, TagMap, Value};
 use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension as _, Result, Statement, Transaction, TransactionBehavior};
 
@@ -20,10 +20,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Writes all records in one transaction. When this returns `Ok`, they are committed; else none is there.
-    pub(super) fn write(&mut self, connection: &Connection, batches: &[Batch]) -> Result<()> {
+    /// Writes all records and positions in one transaction. When this returns `Ok`, they are committed; else none is there.
+    pub(super) fn write(&mut self, connection: &Connection, batches: &[Batch], positions: &[Position]) -> Result<()> {
         self.met.clear();
-        let written = self.commit(connection, batches);
+        let written = self.commit(connection, batches, positions);
         if written.is_err() {
             for tag in self.met.drain(..) {
                 *self.ids.slot(tag) = None;
@@ -32,7 +32,7 @@ impl Rows {
         written
     }
 
-    fn commit(&mut self, connection: &Connection, batches: &[Batch]) -> Result<()> {
+    fn commit(&mut self, connection: &Connection, batches: &[Batch], positions: &[Position]) -> Result<()> {
         // Rolls back when dropped, and bears it if SQLite has done so already.
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let records: Vec<&Record> = batches.iter().flat_map(Batch::records).collect();
@@ -52,6 +52,11 @@ impl Rows {
                 self.bind(&transaction, &mut statement, 0, record)?;
                 statement.raw_execute()?;
             }
+        }
+        for Position { edge, epoch, sequence } in positions {
+            let taken = "INSERT INTO positions VALUES (?1, ?2, ?3)
+                ON CONFLICT(edge) DO UPDATE SET epoch = ?2, sequence = ?3";
+            transaction.prepare_cached(taken)?.execute((edge, *epoch as i64, *sequence as i64))?;
         }
         transaction.commit()
     }
@@ -80,6 +85,16 @@ impl Rows {
         self.met.push(tag);
         Ok(id)
     }
+}
+
+/// How far each durable edge was taken, as of the last commit.
+pub(super) fn positions(connection: &Connection) -> Result<Vec<Position>> {
+    let mut statement = connection.prepare("SELECT edge, epoch, sequence FROM positions")?;
+    let rows = statement.query_map((), |row| {
+        let (epoch, sequence) = (row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64);
+        Ok(Position { edge: row.get::<_, String>(0)?.into(), epoch, sequence })
+    })?;
+    rows.collect()
 }
 
 /// How each kind of value is stored; the manual in `Config` says the same.

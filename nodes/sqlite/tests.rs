@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn context(dir: &TempDir) -> BuildContext {
+pub(super) fn context(dir: &TempDir) -> BuildContext {
     let folder = dir.path().to_owned();
     let (node, clock, tally) = ("store".to_owned(), Arc::new(SystemClock), Tally::default());
     BuildContext { node, data_dir: folder.clone(), base_dir: folder, clock, tally }
@@ -23,13 +23,14 @@ fn sink(dir: &TempDir) -> Box<dyn DynSink> {
     }
 }
 
-fn writer(dir: &TempDir) -> Writer {
+pub(super) fn writer(dir: &TempDir) -> Writer {
     let (path, durability, patience) = (dir.path().join("plant.db"), Durability::Power, Duration::from_millis(1));
-    Writer::new(Settings { path, durability, patience })
+    let settings = Settings { path, durability, patience };
+    Writer::new(settings, Retention::default(), 1 << 16, Arc::new(SystemClock), Tally::default())
 }
 
 /// Batches of 256 records, of which the tags take turns; the value counts up from `from`.
-fn batches(tags: &[&str], from: i64, records: i64) -> Vec<Batch> {
+pub(super) fn batches(tags: &[&str], from: i64, records: i64) -> Vec<Batch> {
     let tags: Vec<Tag> = tags.iter().map(|name| Tag::new(name).unwrap()).collect();
     let record = |n| Record::good(tags[n as usize % tags.len()], Timestamp(n), Value::I64(n));
     let all: Vec<Record> = (from..from + records).map(record).collect();
@@ -37,26 +38,26 @@ fn batches(tags: &[&str], from: i64, records: i64) -> Vec<Batch> {
 }
 
 /// A second connection, as a user would open it.
-fn reader(dir: &TempDir) -> Connection {
+pub(super) fn reader(dir: &TempDir) -> Connection {
     Connection::open_with_flags(dir.path().join("plant.db"), OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
 }
 
 /// The integers of `samples`, in the order in which they come.
-fn samples(connection: &Connection) -> Vec<(String, i64)> {
+pub(super) fn samples(connection: &Connection) -> Vec<(String, i64)> {
     let mut statement = connection.prepare("SELECT tag, value FROM samples").unwrap();
     let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
-fn expected(tags: &[&str], from: i64, records: i64) -> Vec<(String, i64)> {
+pub(super) fn expected(tags: &[&str], from: i64, records: i64) -> Vec<(String, i64)> {
     (from..from + records).map(|n| (tags[n as usize % tags.len()].to_owned(), n)).collect()
 }
 
-fn count(connection: &Connection, table: &str) -> i64 {
+pub(super) fn count(connection: &Connection, table: &str) -> i64 {
     connection.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0)).unwrap()
 }
 
-fn said(error: &NodeError, text: &str) -> bool {
+pub(super) fn said(error: &NodeError, text: &str) -> bool {
     error.to_string().contains(text)
 }
 
@@ -96,7 +97,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     }
     let mut next = writer(&after);
     next.connect().unwrap();
-    next.write(&batches(&["a"], 100, 1)).unwrap();
+    next.write(&batches(&["a"], 100, 1), &[]).unwrap();
     assert_eq!(samples(&reader(&after)), expected(&["a"], 0, 101));
 }
 
@@ -145,7 +146,7 @@ fn every_kind_of_value_is_read_back_as_the_manual_says() {
         .collect();
     let mut writer = writer(&dir);
     writer.connect().unwrap();
-    writer.write(&[Batch::new(records, Timestamp(0)).unwrap()]).unwrap();
+    writer.write(&[Batch::new(records, Timestamp(0)).unwrap()], &[]).unwrap();
     let reader = reader(&dir);
     let mut statement = reader.prepare("SELECT * FROM samples").unwrap();
     assert!(statement.column_names().eq(["tag", "time", "value", "quality"]));
@@ -165,7 +166,7 @@ fn hostile_names_are_only_names() {
     for _ in 0..2 {
         let mut writer = writer(&dir);
         writer.connect().unwrap();
-        writer.write(&batches(&names, 0, 8)).unwrap();
+        writer.write(&batches(&names, 0, 8), &[]).unwrap();
     }
     let twice = [expected(&names, 0, 8), expected(&names, 0, 8)].concat();
     assert_eq!(samples(&reader(&dir)), twice);
@@ -180,13 +181,13 @@ fn a_refused_transaction_leaves_nothing_and_the_connection_goes_on() {
     let user = reader(&dir);
     let trigger = "CREATE TRIGGER no BEFORE INSERT ON hot WHEN NEW.value = 70 BEGIN SELECT RAISE(ABORT, 'not 70'); END";
     user.execute_batch(trigger).unwrap();
-    let refused = writer.write(&batches(&["new", "newer"], 0, 100)).unwrap_err();
+    let refused = writer.write(&batches(&["new", "newer"], 0, 100), &[]).unwrap_err();
     assert!(matches!(refused, NodeError::Rejected(_)) && said(&refused, "not 70"), "{refused}");
     assert_eq!((count(&user, "hot"), count(&user, "tags")), (0, 0));
     // Takes the number that the rolled-back tag had: a number remembered across the rollback would name the wrong tag.
     user.execute("INSERT INTO tags(name) VALUES ('thief')", ()).unwrap();
     user.execute_batch("DROP TRIGGER no").unwrap();
-    writer.write(&batches(&["new", "newer"], 0, 100)).unwrap();
+    writer.write(&batches(&["new", "newer"], 0, 100), &[]).unwrap();
     assert_eq!(samples(&user), expected(&["new", "newer"], 0, 100));
 }
 
@@ -197,13 +198,13 @@ fn a_locked_database_is_retried_after_a_reconnect_without_duplicates() {
     writer.connect().unwrap();
     let other = reader(&dir);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let held = writer.write(&batches(&["a"], 0, 60)).unwrap_err();
+    let held = writer.write(&batches(&["a"], 0, 60), &[]).unwrap_err();
     assert!(matches!(held, NodeError::Disconnected(_)) && said(&held, "another process holds it"), "{held}");
-    let closed = writer.write(&batches(&["a"], 0, 60)).unwrap_err();
+    let closed = writer.write(&batches(&["a"], 0, 60), &[]).unwrap_err();
     assert!(said(&closed, "is not open"), "the failed connection is not used again: {closed}");
     other.execute_batch("COMMIT").unwrap();
     writer.connect().unwrap();
-    writer.write(&batches(&["a"], 0, 60)).unwrap();
+    writer.write(&batches(&["a"], 0, 60), &[]).unwrap();
     assert_eq!(samples(&other), expected(&["a"], 0, 60));
 }
 
@@ -212,13 +213,13 @@ fn a_full_disk_is_named_and_leaves_no_half_batch() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(&dir);
     writer.connect().unwrap();
-    writer.write(&batches(&["a"], 0, 10)).unwrap();
+    writer.write(&batches(&["a"], 0, 10), &[]).unwrap();
     writer.connection().pragma_update(None, "max_page_count", 1).unwrap();
-    let full = writer.write(&batches(&["a", "b"], 10, 5000)).unwrap_err();
+    let full = writer.write(&batches(&["a", "b"], 10, 5000), &[]).unwrap_err();
     assert!(matches!(full, NodeError::Disconnected(_)) && said(&full, "disk full"), "{full}");
     assert_eq!(samples(&reader(&dir)), expected(&["a"], 0, 10));
     writer.connect().unwrap();
-    writer.write(&batches(&["a", "b"], 10, 5000)).unwrap();
+    writer.write(&batches(&["a", "b"], 10, 5000), &[]).unwrap();
     assert_eq!(count(&reader(&dir), "samples"), 5010);
 }
 
@@ -229,14 +230,14 @@ fn rows_are_not_acknowledged_into_a_deleted_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = writer(&dir);
         writer.connect().unwrap();
-        writer.write(&batches(&["old"], 0, 10)).unwrap();
+        writer.write(&batches(&["old"], 0, 10), &[]).unwrap();
         for file in deleted {
             std::fs::remove_file(dir.path().join(file)).unwrap();
         }
-        let gone = writer.write(&batches(&["a"], 0, 10)).unwrap_err();
+        let gone = writer.write(&batches(&["a"], 0, 10), &[]).unwrap_err();
         assert!(matches!(gone, NodeError::Disconnected(_)) && said(&gone, "moved or deleted"), "{gone}");
         writer.connect().unwrap();
-        writer.write(&batches(&["a"], 0, 10)).unwrap();
+        writer.write(&batches(&["a"], 0, 10), &[]).unwrap();
         assert_eq!(samples(&reader(&dir)), expected(&["a"], 0, 10), "after deleting {deleted:?}");
     }
 }
@@ -248,7 +249,7 @@ fn nobody_else_can_read_the_files() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(&dir);
     writer.connect().unwrap();
-    writer.write(&batches(&["a"], 0, 1)).unwrap();
+    writer.write(&batches(&["a"], 0, 1), &[]).unwrap();
     for file in ["plant.db", "plant.db-wal", "plant.db-shm"] {
         let mode = std::fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
@@ -262,7 +263,7 @@ fn the_database_of_the_first_version_is_read_and_written() {
     std::fs::copy(fixture, dir.path().join("plant.db")).unwrap();
     let mut writer = writer(&dir);
     writer.connect().unwrap();
-    writer.write(&batches(&["boiler.pressure"], 2, 1)).unwrap();
+    writer.write(&batches(&["boiler.pressure"], 2, 1), &[]).unwrap();
     let rows = ["boiler.temperature", "boiler.pressure", "boiler.pressure"].into_iter().map(str::to_owned).zip(0..);
     assert_eq!(samples(&reader(&dir)), rows.collect::<Vec<_>>());
 }

@@ -29,22 +29,23 @@ impl<T: Send + 'static> Worker<T> {
         })
     }
 
-    /// Starts the thread, which has something to do in the pauses: `idle`, when no job came for the time `after`.
+    /// Starts the thread, which has something to do between the jobs: `rest`, after each job (`false`) and when no job came for
+    /// as long as it said (`true`).
     ///
-    /// It does a little, because a job that comes meanwhile waits for it, and says how long to wait before the next call.
-    pub fn start_with(name: &str, mut owned: T, after: Duration, idle: fn(&mut T) -> Duration) -> io::Result<Self> {
+    /// It does a little at a time, because a job that comes meanwhile waits for it, and says how long to wait before the next.
+    pub fn start_with(name: &str, mut owned: T, rest: fn(&mut T, bool) -> Duration) -> io::Result<Self> {
         // For its timer alone.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Self::spawn(name, move |mut queue| {
-            let mut wait = after;
+            let mut wait = rest(&mut owned, false);
             loop {
-                match runtime.block_on(async { timeout(wait, queue.recv()).await }) {
+                wait = match runtime.block_on(async { timeout(wait, queue.recv()).await }) {
                     Ok(Some(job)) => {
                         job(&mut owned);
-                        wait = after;
+                        rest(&mut owned, false)
                     }
                     Ok(None) => break,
-                    Err(_) => wait = idle(&mut owned),
+                    Err(_) => rest(&mut owned, true),
                 }
             }
         })
@@ -118,14 +119,17 @@ mod tests {
     #[tokio::test]
     async fn the_pauses_between_jobs_are_used() {
         let (told, mut heard) = mpsc::channel(8);
-        let idle = |(jobs, told): &mut (u32, mpsc::Sender<u32>)| {
-            let _ = told.try_send(*jobs);
+        let rest = |(jobs, told): &mut (u32, mpsc::Sender<(u32, bool)>), pause| {
+            let _ = told.try_send((*jobs, pause));
             Duration::from_micros(1)
         };
-        let mut worker = Worker::start_with("idle", (0, told), Duration::ZERO, idle).unwrap();
-        assert_eq!(heard.recv().await, Some(0));
+        let mut worker = Worker::start_with("rests", (0, told), rest).unwrap();
+        assert_eq!(heard.recv().await, Some((0, false)));
+        assert_eq!(heard.recv().await, Some((0, true)));
         worker.call(|(jobs, _)| *jobs += 1).await;
-        while heard.recv().await != Some(1) {}
+        for rested in [(1, false), (1, true)] {
+            while heard.recv().await != Some(rested) {}
+        }
         worker.finish(|_| ()).await;
         while heard.recv().await.is_some() {}
     }
