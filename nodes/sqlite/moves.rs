@@ -95,15 +95,12 @@ pub(super) fn delete_from(connection: &Connection, run: i64, most: u32) -> Resul
         .prepare_cached(end)?
         .query_row((run, most), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    match end {
-        Some((tag, time, seq)) => {
-            let part = "DELETE FROM cold WHERE run = ? AND (tag, time, seq) < (?, ?, ?)";
-            transaction.prepare_cached(part)?.execute((run, tag, time, seq))?;
-        }
-        None => {
-            transaction.prepare_cached("DELETE FROM runs WHERE id = ?")?.execute([run])?;
-            transaction.prepare_cached("DELETE FROM cold WHERE run = ?")?.execute([run])?;
-        }
+    if let Some((tag, time, seq)) = end {
+        let part = "DELETE FROM cold WHERE run = ? AND (tag, time, seq) < (?, ?, ?)";
+        transaction.prepare_cached(part)?.execute((run, tag, time, seq))?;
+    } else {
+        transaction.prepare_cached("DELETE FROM runs WHERE id = ?")?.execute([run])?;
+        transaction.prepare_cached("DELETE FROM cold WHERE run = ?")?.execute([run])?;
     }
     transaction.commit()?;
     Ok(end.is_none())

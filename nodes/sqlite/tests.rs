@@ -266,6 +266,12 @@ fn the_database_of_the_first_version_is_read_and_written() {
     writer.write(&batches(&["boiler.pressure"], 2, 1), &[]).unwrap();
     let rows = ["boiler.temperature", "boiler.pressure", "boiler.pressure"].into_iter().map(str::to_owned).zip(0..);
     assert_eq!(samples(&reader(&dir)), rows.collect::<Vec<_>>());
+    let version: i64 = reader(&dir).query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap();
+    assert_eq!((version, writer.positions().unwrap()), (2, vec![]));
+    writer.write(&batches(&["boiler.pressure"], 0, 5000), &[]).unwrap();
+    while writer.rest(true) != Duration::from_secs(1) {}
+    let user = reader(&dir);
+    assert_eq!((count(&user, "samples"), count(&user, "runs")), (5003, 1));
 }
 
 fn findings(options: serde_json::Value) -> Vec<Finding> {
@@ -277,9 +283,11 @@ fn findings(options: serde_json::Value) -> Vec<Finding> {
 #[test]
 fn options_that_cannot_work_are_found_before_anything_runs() {
     assert!(findings(serde_json::json!({ "path": "plant.db" })).is_empty());
-    let found = findings(serde_json::json!({ "path": "..", "flush": { "every": "2m" } }));
-    let places: Vec<String> = found.iter().map(|finding| finding.at.to_string()).collect();
-    assert_eq!(places, ["path", "flush.every"]);
+    let retention = serde_json::json!({ "max_age": "59s", "max_bytes": "1kB" });
+    let wrong =
+        serde_json::json!({ "path": "..", "flush": { "every": "2m" }, "ballast": "2GiB", "retention": retention });
+    let places: Vec<String> = findings(wrong).iter().map(|finding| finding.at.to_string()).collect();
+    assert_eq!(places, ["path", "flush.every", "ballast", "retention.max_age", "retention.max_bytes"]);
 }
 
 #[test]
@@ -290,6 +298,7 @@ fn what_is_left_out_has_the_default_of_the_manual() {
     let config: Config =
         serde_json::from_value(serde_json::json!({ "path": "/x.db", "flush": { "rows": 7 } })).unwrap();
     assert_eq!((config.durability, config.flush.every.0), (Durability::Power, Duration::from_millis(50)));
+    assert_eq!((config.retention, config.ballast.0), (Retention::default(), 16 << 20));
     assert_eq!(context(&dir).data_dir.join(config.path), PathBuf::from("/x.db"), "an absolute path stays");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "building writes no file");
 }
