@@ -10,21 +10,21 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::generated::{root, up_to_date};
 
-fn fieldflow(args: &[&str]) -> Command {
+pub(crate) fn fieldflow(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fieldflow"));
     command.args(args).current_dir(root()).stdin(Stdio::null()).env_remove("RUST_LOG");
     command
 }
 
-fn ask(args: &[&str]) -> (i32, String, String) {
+pub(crate) fn ask(args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = fieldflow(args).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 /// A pipeline in a folder of its own, with the demo's device on a free port.
-struct Site {
-    dir: tempfile::TempDir,
-    file: PathBuf,
+pub(crate) struct Site {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) file: PathBuf,
 }
 
 impl Site {
@@ -34,18 +34,18 @@ impl Site {
         Self::of(&demo.replace("127.0.0.1:1502", &format!("127.0.0.1:{port}")))
     }
 
-    fn of(yaml: &str) -> Self {
+    pub(crate) fn of(yaml: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("site.yaml");
         fs::write(&file, yaml).unwrap();
         Self { dir, file }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    fn run(&self, more: &[&str]) -> Command {
+    pub(crate) fn run(&self, more: &[&str]) -> Command {
         let mut command = fieldflow(&["run", self.file.to_str().unwrap(), "--data-dir", self.data().to_str().unwrap()]);
         command.args(more);
         command
@@ -282,7 +282,7 @@ fn the_catalogue_tells_options_defaults_and_an_example() {
 
 #[test]
 fn help_shows_an_example_for_every_verb() {
-    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "completions"] {
+    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "query", "export", "completions"] {
         let (code, help, _) = ask(&[verb, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example") && help.contains(&format!("fieldflow {verb}")), "{help}");

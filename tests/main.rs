@@ -6,5 +6,6 @@ mod cli;
 mod diagnostics;
 mod generated;
 mod node_cases;
+mod query;
 mod runtime;
 mod tidy;

@@ -3,13 +3,16 @@
 //! Data goes to stdout, messages to stderr. Exit codes: 0 well, 1 the answer is no, 2 could not be asked.
 
 mod completions;
+mod export;
 mod graph;
 mod load;
 mod nodes;
 mod output;
+mod query;
 mod run;
 mod schema;
 mod simulate;
+mod store;
 mod validate;
 
 pub use nodes::summary;
@@ -61,6 +64,8 @@ enum Verb {
     Nodes(nodes::Args),
     Schema(schema::Args),
     Simulate(simulate::Args),
+    Query(query::Args),
+    Export(export::Args),
     Completions(completions::Args),
 }
 
@@ -73,6 +78,8 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Nodes(args) => nodes::run(&args, kinds),
         Verb::Schema(args) => schema::run(&args, kinds),
         Verb::Simulate(args) => simulate::run(&args, kinds),
+        Verb::Query(args) => query::run(&args, kinds),
+        Verb::Export(args) => export::run(&args, kinds),
         Verb::Completions(args) => completions::run(&args),
     };
     exit.into()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fieldflow_contract::Role;
 use tokio::time::{Instant, interval};
 
-use crate::cli::output;
+use crate::cli::output::{self, grouped};
 use crate::runtime::{Finished, Observer};
 use crate::telemetry::{NodeState, PipelineSnapshot};
 
@@ -114,27 +114,4 @@ pub(super) fn summary(finished: &Finished, snapshot: &PipelineSnapshot, elapsed:
         let _ = write!(text, "\n  node `{node}` could not go on: {cause}");
     }
     text
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at != 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_in_threes() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }
