@@ -1,0 +1,42 @@
+//! A sink that takes nothing more: what waits before it stays within what the edges are configured to hold.
+
+use std::time::Duration;
+
+use crate::engine::{Home, Pipeline};
+use crate::setup::{Setup, figure, pass};
+
+/// Bytes of a record with a number in it.
+const RECORD: u64 = 40;
+const CAPACITY: u64 = 250_000;
+
+#[test]
+fn a_stalled_sink_does_not_cost_more_memory_than_the_edges_may_hold() {
+    let setup = Setup::new("stalled sink");
+    let time = Duration::from_secs(figure("FIELDFLOW_STALL_SECONDS", 10));
+    let base = peak(&Home::new(setup.folder("base")), 1, Duration::from_secs(2));
+    let full = peak(&Home::new(setup.folder("full")), CAPACITY, time);
+    let grown = full.saturating_sub(base);
+    let allowed = 2 * CAPACITY * RECORD * 12 / 10 / 1024;
+    setup.says(format_args!(
+        "{full} KiB after {time:?} with two edges of {CAPACITY} records, {base} KiB without: {grown} of {allowed} KiB"
+    ));
+    assert!(grown <= allowed, "{grown} KiB where the edges may hold {allowed}");
+    assert!(allowed / 2 < grown, "{grown} KiB: the edges are not full, so nothing was tried");
+}
+
+/// The most memory that a stalled pipeline took, in KiB.
+fn peak(home: &Home, capacity: u64, time: Duration) -> u64 {
+    let pipeline = Pipeline {
+        source: "rate: 100000, batch: 250, tags: 100".to_owned(),
+        nodes: "pass: { type: dedupe }\nstalled: { type: stall }".to_owned(),
+        edges: format!("oracle -> pass: {{ capacity: {capacity} }}\npass -> stalled: {{ capacity: {capacity} }}"),
+    };
+    let engine = home.start(&pipeline, &[], &[]);
+    let mut most = 0;
+    while engine.born.elapsed() < time {
+        pass(Duration::from_millis(100).min(time));
+        most = most.max(engine.memory("VmRSS:"));
+    }
+    engine.kill();
+    most
+}
