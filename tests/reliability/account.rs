@@ -23,6 +23,8 @@ pub(crate) struct Account {
     pub(crate) wrong: Vec<String>,
     /// What SQLite has to say of its file, if not `ok`.
     pub(crate) damage: Option<String>,
+    /// Seen for the first time after a later one was.
+    pub(crate) out_of_order: Vec<u64>,
 }
 
 const LISTED: usize = 8;
@@ -30,33 +32,55 @@ const LISTED: usize = 8;
 impl Account {
     /// Compares a journal with a store, which nobody has open.
     pub(crate) fn of(journal: &Journal, store: &Path, tags: u64) -> Self {
-        let numbers = journal.next() as usize;
-        let (mut sent, mut acked, mut seen) = (vec![0_u16; numbers], vec![false; numbers], vec![0_u16; numbers]);
+        let mut seen = vec![0; journal.next() as usize];
+        let mut account = Self::default();
+        if let Err(error) = account.read(store, tags, &mut seen) {
+            account.damage = Some(error.to_string());
+        }
+        account.compare(journal, &seen);
+        account
+    }
+
+    /// Compares a journal with what the `recorder` wrote.
+    pub(crate) fn of_recorded(journal: &Journal, recorded: &str) -> Self {
+        let mut seen = vec![0; journal.next() as usize];
+        let (mut account, mut newest) = (Self::default(), None);
+        for line in recorded.lines().filter_map(|line| line.strip_suffix(';')) {
+            account.rows += 1;
+            let Some(number) = line.parse().ok().filter(|number: &usize| *number < seen.len()) else {
+                account.wrong.push(line.to_owned());
+                continue;
+            };
+            if seen[number] == 0 && Some(number) < newest {
+                account.out_of_order.push(number as u64);
+            }
+            newest = newest.max(Some(number));
+            seen[number] += 1;
+        }
+        account.compare(journal, &seen);
+        account
+    }
+
+    fn compare(&mut self, journal: &Journal, seen: &[u16]) {
+        let (mut sent, mut acked) = (vec![0_u16; seen.len()], vec![false; seen.len()]);
         for range in journal.sent() {
             sent[range.first as usize..range.end as usize].iter_mut().for_each(|times| *times += 1);
         }
         for range in journal.acknowledged() {
             acked[range.first as usize..range.end as usize].fill(true);
         }
-        let mut account = Self {
-            sent: numbers as u64,
-            acknowledged: acked.iter().filter(|acked| **acked).count() as u64,
-            ..Self::default()
-        };
-        if let Err(error) = account.read(store, tags, &mut seen) {
-            account.damage = Some(error.to_string());
-        }
-        for number in 0..numbers {
+        self.sent = seen.len() as u64;
+        self.acknowledged = acked.iter().filter(|acked| **acked).count() as u64;
+        for number in 0..seen.len() {
             if acked[number] && seen[number] == 0 {
-                account.lost.push(number as u64);
+                self.lost.push(number as u64);
             }
             if sent[number] < seen[number] {
-                account.double.push(number as u64);
+                self.double.push(number as u64);
             } else {
-                account.sent_again += u64::from(seen[number].saturating_sub(1));
+                self.sent_again += u64::from(seen[number].saturating_sub(1));
             }
         }
-        account
     }
 
     fn read(&mut self, store: &Path, tags: u64, seen: &mut [u16]) -> rusqlite::Result<()> {
@@ -84,15 +108,16 @@ impl Account {
         Ok(())
     }
 
-    /// Fails unless everything acknowledged is there, nothing is wrong, and the file is sound.
+    /// Fails unless everything acknowledged is there and in order, nothing is wrong, and the file is sound.
     #[track_caller]
     pub(crate) fn must_hold_everything(&self, said: &str) {
         assert!(
-            self.lost.is_empty() && self.wrong.is_empty() && self.damage.is_none(),
-            "{self}\nlost {}\nwrong {:?}\ndamage {:?}\n{}",
+            self.lost.is_empty() && self.wrong.is_empty() && self.damage.is_none() && self.out_of_order.is_empty(),
+            "{self}\nlost {}\nwrong {:?}\ndamage {:?}\nout of order {}\n{}",
             listed(&self.lost),
             self.wrong,
             self.damage,
+            listed(&self.out_of_order),
             last(said)
         );
     }

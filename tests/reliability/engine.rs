@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
 use crate::account::Account;
-use crate::journal::{Entry, Journal};
+use crate::journal::{BASE, Entry, Journal};
 use crate::setup::wait_for;
 
 /// What is run: the options of the source, the other nodes and the edges.
@@ -31,6 +32,13 @@ impl Pipeline {
             nodes: format!("store: {{ type: sqlite, path: plant.db, {store} }}"),
             edges: if edge.is_empty() { "oracle -> store".into() } else { format!("oracle -> store: {{ {edge} }}") },
         }
+    }
+
+    /// oracle → recorder, which keeps no position.
+    pub(crate) fn into_record(source: &str, edge: &str, tags: u64, folder: &Path) -> Self {
+        let path = folder.join("recorded");
+        let nodes = format!("store: {{ type: recorder, tags: {tags}, path: {} }}", path.display());
+        Self { nodes, ..Self::into_store(source, edge, "") }
     }
 
     fn text(&self, journal: &Path) -> String {
@@ -79,6 +87,20 @@ impl Home {
     /// What became of all that the journal knows of.
     pub(crate) fn account(&self, tags: u64) -> Account {
         Account::of(&self.journal(), &self.store(), tags)
+    }
+
+    /// What the `recorder` of [`Pipeline::into_record`] wrote.
+    pub(crate) fn recorded(&self) -> String {
+        fs::read_to_string(self.folder.join("recorded")).unwrap_or_default()
+    }
+
+    /// Waits until a record is in the store.
+    pub(crate) fn wait_for_row(&self, number: u64, limit: Duration) -> Option<()> {
+        wait_for(limit, || {
+            let connection = Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+            let sql = "SELECT 1 FROM samples WHERE time = ? LIMIT 1";
+            connection.query_row(sql, [BASE + number as i64], |_| Ok(())).ok()
+        })
     }
 
     /// What every life so far said on stderr.

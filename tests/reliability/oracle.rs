@@ -170,17 +170,22 @@ impl Sink for Stall {
 struct Recorder;
 
 /// Writes the number of every record into a file, in the order in which they come; keeps no position.
+///
+/// A record that is not what was sent under its number is written as it is, behind an `X`. A kill can cut a line off: only one
+/// that ends with `;` counts.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Recording {
     /// The file.
     path: PathBuf,
+    /// The tags of the oracle.
+    tags: u64,
 }
 
 impl NodeSpec for Recorder {
     const TYPE: &'static str = "recorder";
     const ROLE: Role = Role::Sink;
-    const EXAMPLE: &'static str = "path: recorded";
+    const EXAMPLE: &'static str = "{ path: recorded, tags: 10 }";
     type Config = Recording;
 
     fn ports(_: &Recording) -> Ports {
@@ -188,18 +193,18 @@ impl NodeSpec for Recorder {
     }
 
     fn build(config: Recording, _: &BuildContext) -> Result<Node, BuildError> {
-        Ok(Node::sink(Tape { path: config.path, file: None }))
+        Ok(Node::sink(Tape { config, file: None }))
     }
 }
 
 struct Tape {
-    path: PathBuf,
+    config: Recording,
     file: Option<File>,
 }
 
 impl Sink for Tape {
     async fn connect(&mut self) -> Result<(), NodeError> {
-        let file = OpenOptions::new().append(true).create(true).open(&self.path);
+        let file = OpenOptions::new().append(true).create(true).open(&self.config.path);
         self.file = Some(file.map_err(|error| NodeError::Broken(Cause::new(format!("the recorder: {error}"))))?);
         Ok(())
     }
@@ -207,7 +212,11 @@ impl Sink for Tape {
     async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         let mut lines = String::new();
         for record in batches.iter().flat_map(Batch::records) {
-            lines.push_str(&format!("{}\n", record.time.0 - BASE));
+            let number = record.time.0 - BASE;
+            let tag = u64::try_from(number).map(|number| tag_of(number, self.config.tags));
+            let sound = record.value == Value::I64(number) && tag.is_ok_and(|tag| tag == record.tag.name());
+            let line = if sound { format!("{number};\n") } else { format!("X {record:?};\n") };
+            lines.push_str(&line);
         }
         if let Some(file) = &self.file {
             note(file, &lines);
