@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::durable::{DurableEdge, Limits, Pending};
-use super::file::{Committed, Group, Letter, QueueFile};
+use super::file::{Committed, Group, Letter, QueueFile, is_full};
 
 /// The file's name in the pipeline's folder.
 pub const FILE: &str = "state.db";
@@ -87,7 +87,8 @@ impl Keeper {
 
     /// Commits for as long as there is something to commit; ends after `close` when all is stored.
     pub async fn run(self: Arc<Self>) {
-        let mut keeping = Keeping { keeper: &self, file: None, in_doubt: None, trouble: None };
+        let mut keeping =
+            Keeping { keeper: &self, file: None, in_doubt: None, trouble: None, full: false, slack: false };
         loop {
             if keeping.file.is_none()
                 && self.needs_file()
@@ -96,12 +97,14 @@ impl Keeper {
                 keeping.troubled(&error).await;
                 continue;
             }
-            let round = self.gather();
+            let full = keeping.is_full().await;
+            let round = self.gather(!full);
             if round.is_empty() {
                 if self.closing.is_cancelled() && self.edges.iter().all(|edge| edge.is_quiet()) {
                     return;
                 }
-                self.wait().await;
+                keeping.tidy().await;
+                self.wait(full || keeping.slack).await;
             } else if let Err(error) = keeping.commit(round).await {
                 keeping.troubled(&error).await;
             }
@@ -113,8 +116,8 @@ impl Keeper {
         !self.edges.is_empty() || !self.letters().is_empty()
     }
 
-    async fn wait(&self) {
-        let soon = self.edges.iter().any(|edge| !edge.is_quiet());
+    async fn wait(&self, busy: bool) {
+        let soon = busy || self.edges.iter().any(|edge| !edge.is_quiet());
         let later = self.edges.iter().any(|edge| edge.ages());
         let something = async {
             tokio::select! {
@@ -129,11 +132,11 @@ impl Keeper {
         }
     }
 
-    /// Everything that there is to commit now.
-    fn gather(&self) -> Round {
+    /// Everything that there is to commit now; on a full disk only what makes room.
+    fn gather(&self, puts: bool) -> Round {
         let mut round = Round { group: Group { now: self.clock.now(), ..Group::default() }, ..Round::default() };
         for edge in &self.edges {
-            let pending = edge.take_pending();
+            let pending = if puts { edge.take_pending() } else { Vec::new() };
             let incoming = pending.iter().map(|pending| pending.batch.bytes() as u64 / 3).sum();
             let chores = edge.chores(incoming);
             if let Some(id) = chores.id {
@@ -177,6 +180,10 @@ struct Keeping<'a> {
     /// A round whose commit failed: nobody knows whether it was done, until the file is open again.
     in_doubt: Option<Round>,
     trouble: Option<String>,
+    /// The disk was full: nothing is put in until there is room again.
+    full: bool,
+    /// There is room in the file that can be given back to the disk.
+    slack: bool,
 }
 
 impl Keeping<'_> {
@@ -190,6 +197,8 @@ impl Keeping<'_> {
                 Ok::<_, NodeError>((file.epoch(), with_oldest.collect::<Result<Vec<_>, _>>()?))
             })
             .await?;
+        // The ballast is made when there is room for it; without it the disk can get full all the same.
+        file.call(|file| file.has_room()).await;
         if let Some(round) = self.in_doubt.take() {
             self.settle(&mut file, round, epoch).await?;
         }
@@ -235,6 +244,27 @@ impl Keeping<'_> {
         Ok(())
     }
 
+    /// Whether the disk is still full.
+    async fn is_full(&mut self) -> bool {
+        if self.full
+            && let Some(file) = &mut self.file
+            && file.call(|file| file.has_room()).await
+        {
+            self.full = false;
+            info!(file = %self.keeper.path.display(), "there is room on the disk again");
+        }
+        self.full
+    }
+
+    /// Gives room back while there is nothing else to do.
+    async fn tidy(&mut self) {
+        if self.slack
+            && let Some(file) = &mut self.file
+        {
+            self.slack = file.call(|file| file.give_back()).await;
+        }
+    }
+
     async fn commit(&mut self, round: Round) -> Result<(), NodeError> {
         let Some(file) = &mut self.file else {
             self.undone(round);
@@ -243,6 +273,7 @@ impl Keeping<'_> {
         let group = round.group.clone();
         match file.call(move |file| file.commit(&group)).await {
             Ok(committed) => {
+                self.slack |= !committed.freed.is_empty();
                 self.done(round, &committed);
                 Ok(())
             }
@@ -285,6 +316,7 @@ impl Keeping<'_> {
 
     /// Says what is wrong when it is news, and waits a little.
     async fn troubled(&mut self, error: &NodeError) {
+        self.full |= is_full(&self.keeper.path);
         let message = error.to_string();
         if self.trouble.as_ref() != Some(&message) {
             warn!(file = %self.keeper.path.display(), error = message, "cannot keep what waits in the durable edges");

@@ -70,6 +70,7 @@ pub(crate) fn figure<T: FromStr>(name: &str, default: T) -> T {
 }
 
 /// Speaks on the real stderr, which a test that passes would keep to itself.
+#[expect(clippy::explicit_write, reason = "`eprintln!` is what the harness captures")]
 pub(crate) fn say(text: impl Display) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
-use fieldflow_storage::{Durability, Format, Settings, Worker, fault};
+use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, fault, free_bytes};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
@@ -30,6 +30,27 @@ const LAST_SEQUENCE: u64 = (1 << SEQUENCE_BITS) - 1;
 const MOST_TAKEN: u64 = 2000;
 /// Most dead letters that are kept; the oldest make room.
 const MOST_LETTERS: u64 = 10_000;
+
+/// Put by for the time when the disk is full.
+const BALLAST: u64 = 8 << 20;
+/// With less than this a disk is full.
+const LEAST_FREE: u64 = 1 << 20;
+/// After a full disk it goes on when so much is free, even if there is no room for the ballast yet.
+const RESUME: u64 = 4 << 20;
+const PAGE: u64 = 4096;
+/// Room that stays in the file for what comes next.
+const KEPT_SLACK: u64 = 4 << 20;
+/// Pages that are given back at once: a few milliseconds' work.
+const GIVE_BACK: u64 = 500;
+
+fn free(path: &Path) -> u64 {
+    path.parent().map_or(u64::MAX, |folder| free_bytes(folder).unwrap_or(u64::MAX))
+}
+
+/// Whether the disk of this file is full.
+pub(super) fn is_full(path: &Path) -> bool {
+    free(path) < LEAST_FREE
+}
 
 /// Where an edge stands in the file.
 pub(super) type EdgeId = u16;
@@ -122,6 +143,7 @@ pub(super) struct ReadBack {
 /// The open file.
 pub(super) struct QueueFile {
     path: PathBuf,
+    ballast: Ballast,
     connection: Connection,
     epoch: u64,
     last: HashMap<EdgeId, u64>,
@@ -134,11 +156,17 @@ impl QueueFile {
     pub(super) fn open(path: &Path) -> Result<Self, NodeError> {
         let settings =
             Settings { path: path.to_owned(), durability: Durability::Power, patience: Duration::from_secs(5) };
+        let ballast = Ballast::beside(path, BALLAST);
+        if is_full(path) {
+            // SQLite needs room to take out what is done; it gets what was put by for that.
+            ballast.release();
+        }
         let connection = fieldflow_storage::open(&settings, &FORMAT)?;
         let failed = |error| fault::opening(path, &error);
         let epoch = connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get::<_, i64>(0));
         let epoch = epoch.map_err(failed)? as u64;
         let mut file = Self {
+            ballast,
             connection,
             epoch,
             last: HashMap::new(),
@@ -177,6 +205,32 @@ impl QueueFile {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is room to put something in; asked after the disk was full. Makes the ballast if it can.
+    pub(super) fn has_room(&self) -> bool {
+        self.ballast.ensure().unwrap_or(false) || BALLAST <= self.slack() || RESUME <= free(&self.path)
+    }
+
+    /// Bytes in the file that hold nothing.
+    fn slack(&self) -> u64 {
+        let pages = self.connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+        pages.map_or(0, |pages| pages.max(0) as u64 * PAGE)
+    }
+
+    /// Gives a little of the room in the file back to the disk; whether there is more to give.
+    pub(super) fn give_back(&self) -> bool {
+        if self.slack() <= KEPT_SLACK {
+            return false;
+        }
+        // Best effort: what cannot be given back now is used for what comes.
+        let given =
+            self.connection.prepare_cached(&format!("PRAGMA incremental_vacuum({GIVE_BACK})")).and_then(|mut give| {
+                let mut rows = give.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            });
+        given.is_ok()
     }
 
     /// Finds the edges by name, and makes those that are not there yet.
