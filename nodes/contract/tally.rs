@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Figures of what goes on inside a node, by a fixed word each: counts (`timeout`, `missed_poll`) and gauges (`log_bytes`).
+/// Figures of what goes on inside a node, by a fixed word each: counts (`timeout`, `missed_poll`) and gauges (`wal_bytes`).
 ///
 /// The words are `&'static str` so that nothing from the wire can ever become the label of a metric.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +50,8 @@ mod tests {
         let tally = Tally::default();
         for n in [2, 1] {
             tally.clone().add("timeout", n);
-            tally.clone().set("log_bytes", n as f64);
+            tally.clone().set("wal_bytes", n as f64);
         }
-        assert_eq!((tally.snapshot(), tally.gauges()), ([("timeout", 3)].into(), [("log_bytes", 1.0)].into()));
+        assert_eq!((tally.snapshot(), tally.gauges()), ([("timeout", 3)].into(), [("wal_bytes", 1.0)].into()));
     }
 }

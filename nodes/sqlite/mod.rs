@@ -56,7 +56,7 @@ pub(crate) struct Sqlite;
 /// So does a reader that holds the database open for so long that the log beside it reaches 256 MiB. After a crash the file is
 /// looked at for damage, for a second at most; a damaged one is moved to `<name>.corrupt-<time>` and a new one is begun.
 ///
-/// Its gauges: `log_bytes`, `database_bytes`, `free_disk_bytes`, and `hot_rows`, which are not sorted yet. Its errors, besides
+/// Its gauges: `wal_bytes`, `database_bytes`, `free_disk_bytes`, and `hot_rows`, which are not sorted yet. Its errors, besides
 /// those of every sink: `corrupt_file`, `log_held`, `upkeep_failed`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +71,8 @@ pub(crate) struct Config {
     /// is acknowledged.
     #[serde(default)]
     pub(crate) flush: Flush,
-    /// What may be deleted. Default: nothing.
+    /// What may be deleted. Default: nothing. Only rows of this store are meant: what a durable edge still has to deliver lies
+    /// in a file of its own, which retention never touches.
     #[serde(default)]
     pub(crate) retention: Retention,
     /// The size of a file `<path>.ballast` that only takes room: when the disk is full it is deleted, so that SQLite has room to

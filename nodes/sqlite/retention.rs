@@ -9,8 +9,7 @@ use tokio::time::Instant;
 
 use super::moves::Runs;
 
-/// What may be deleted. Only rows of this store are meant: what a durable edge still has to deliver lies in a file of its own,
-/// which retention never touches.
+/// What may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retention {
@@ -18,9 +17,11 @@ pub(crate) struct Retention {
     /// when they were stored and not by their own time, which a device may have wrong. After a jump of the clock by more than
     /// an hour nothing is deleted by age for a day, and never more than four times as fast as rows grow old. Default: keep
     /// them. At least 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_age: Option<Span>,
     /// Delete the rows that were stored first when those in the database take more than this, in steps. The log beside the
     /// database, of some MiB, comes on top. Default: no limit. At least 1MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_bytes: Option<ByteSize>,
 }
 

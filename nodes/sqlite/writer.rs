@@ -253,7 +253,7 @@ impl Writer {
         }
         self.figures_at = Some(now);
         let path = &self.settings.path;
-        self.tally.set("log_bytes", log_bytes(path) as f64);
+        self.tally.set("wal_bytes", log_bytes(path) as f64);
         self.tally.set("database_bytes", std::fs::metadata(path).map_or(0, |file| file.len()) as f64);
         if let Some(free) = path.parent().and_then(|folder| free_bytes(folder).ok()) {
             self.tally.set("free_disk_bytes", free as f64);

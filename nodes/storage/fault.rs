@@ -54,7 +54,7 @@ fn cause(path: &Path, error: &Error) -> Cause {
             "another process holds it: end the program that writes to it"
         }
         Some(ErrorCode::DatabaseCorrupt) => {
-            "the file is damaged: move it and its -wal file aside and a new one is made; `sqlite3 FILE .recover` saves what it can"
+            "the file is damaged: a file of fieldflow is moved aside and a new one begun, any other is for you to move"
         }
         Some(ErrorCode::NotADatabase) => "not an SQLite database: move the file aside or choose another path",
         Some(ErrorCode::SystemIoFailure) => "the disk reported an error: see the log of the system",
@@ -81,7 +81,7 @@ mod tests {
             (ffi::SQLITE_READONLY, "check owner and mode"),
             (ffi::SQLITE_FULL, "disk full"),
             (ffi::SQLITE_BUSY, "another process holds it"),
-            (ffi::SQLITE_CORRUPT, "move it and its -wal file aside"),
+            (ffi::SQLITE_CORRUPT, "a file of fieldflow is moved aside"),
             (ffi::SQLITE_IOERR_FSYNC, "the disk reported an error"),
             (ffi::SQLITE_IOERR_FSYNC, "SQLite code 1034"),
         ] {
