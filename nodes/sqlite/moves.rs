@@ -48,14 +48,14 @@ pub(super) struct Runs {
 
 /// What lies in cold; `None` for nothing.
 pub(super) fn runs(connection: &Connection) -> Result<Option<Runs>> {
-    let ends = "SELECT o.id, o.stored, n.stored, n.id - o.id + 1 FROM runs o, runs n
+    let ends = "SELECT o.id, o.stored, n.stored, n.id - o.id FROM runs o, runs n
         WHERE o.id = (SELECT min(id) FROM runs) AND n.id = (SELECT max(id) FROM runs)";
     let row = |row: &rusqlite::Row<'_>| {
         Ok(Runs {
             oldest: row.get(0)?,
             oldest_stored: Timestamp(row.get(1)?),
             newest_stored: Timestamp(row.get(2)?),
-            count: row.get::<_, i64>(3)? as u64,
+            count: (row.get::<_, i64>(3)? as u64).saturating_add(1),
         })
     };
     connection.prepare_cached(ends)?.query_row((), row).optional()
@@ -70,7 +70,7 @@ fn ends_of_hot(connection: &Connection) -> Result<Option<(i64, i64)>> {
 
 /// How many rows wait in hot.
 pub(super) fn hot_rows(connection: &Connection) -> Result<u64> {
-    Ok(ends_of_hot(connection)?.map_or(0, |(first, last)| last.abs_diff(first) + 1))
+    Ok(ends_of_hot(connection)?.map_or(0, |(first, last)| last.abs_diff(first).saturating_add(1)))
 }
 
 /// Moves the oldest rows of hot, at most so many, into a run of their own.

@@ -11,6 +11,8 @@ use super::retention::{Ageing, Retention};
 
 /// From so many rows in hot on, they are moved even if commits never pause. Queries scan hot.
 const HOT_ROWS: u64 = 4_000_000;
+/// Commits that pause for less than this now and then are left alone.
+const NO_PAUSE: Duration = Duration::from_secs(10);
 /// How long fewer rows than make a good run wait in hot.
 const LINGER: Duration = Duration::from_secs(3600);
 /// How long the first of them wait, so that a program that is often restarted moves rows as well.
@@ -34,6 +36,8 @@ pub(super) struct Upkeep {
     move_all_at: Option<Instant>,
     /// The run that is being deleted for its age.
     condemned: Option<i64>,
+    /// When commits paused last.
+    paused: Option<Instant>,
     /// Until when commits that never pause are left alone.
     spare_until: Option<Instant>,
 }
@@ -59,6 +63,7 @@ impl Upkeep {
             shrinking: Pace::new(64, 4096),
             move_all_at: None,
             condemned: None,
+            paused: None,
             spare_until: None,
         }
     }
@@ -73,29 +78,41 @@ impl Upkeep {
 
     /// Does the step that is due in a pause; `false` when none is.
     pub(super) fn step(&mut self, connection: &Connection, now: Timestamp) -> Result<bool> {
-        let Some(step) = self.due(connection, now)? else { return Ok(false) };
-        self.make(&step, connection, now)?;
-        Ok(true)
+        self.paused = Some(Instant::now());
+        self.make_due(connection, now)
     }
 
-    /// Does a step although there was no pause, where it cannot wait. It takes at most a quarter of the time.
+    /// Does a step although there was no pause, where it cannot wait: a quarter of the time while too much has piled up, and
+    /// once a second when there was no pause for long.
     pub(super) fn step_if_pressing(&mut self, connection: &Connection, now: Timestamp) -> Result<()> {
         let began = Instant::now();
         if self.spare_until.is_some_and(|until| began < until) {
             return Ok(());
         }
-        let too_many = self.hot_rows < moves::hot_rows(connection)?;
+        let paused = *self.paused.get_or_insert(began);
+        let rest = if self.is_pressing(connection)? {
+            3 * self.make_due(connection, now).map(|_| began.elapsed())?
+        } else if paused + NO_PAUSE < began {
+            self.make_due(connection, now).map(|_| Duration::from_secs(1))?
+        } else {
+            return Ok(());
+        };
+        self.spare_until = Some(Instant::now() + rest);
+        Ok(())
+    }
+
+    fn is_pressing(&self, connection: &Connection) -> Result<bool> {
         let too_large = match self.max_bytes {
-            Some(most) => most + most / 16 < moves::pages(connection)?.live_bytes(),
+            Some(most) => most.saturating_add(most / 16) < moves::pages(connection)?.live_bytes(),
             None => false,
         };
-        if (too_many || too_large)
-            && let Some(step) = self.due(connection, now)?
-        {
-            self.make(&step, connection, now)?;
-            self.spare_until = Some(Instant::now() + began.elapsed() * 3);
-        }
-        Ok(())
+        Ok(too_large || self.hot_rows < moves::hot_rows(connection)?)
+    }
+
+    fn make_due(&mut self, connection: &Connection, now: Timestamp) -> Result<bool> {
+        let Some(step) = self.due(connection, now)? else { return Ok(false) };
+        self.make(&step, connection, now)?;
+        Ok(true)
     }
 
     /// The disk is full: deletes what may be deleted and gives free pages back, for a moment.
