@@ -17,40 +17,48 @@ use rusqlite::Connection;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 static KINDS: LazyLock<Vec<&'static dyn NodeKind>> = LazyLock::new(|| {
-    let own: [&'static dyn NodeKind; 2] = [&Pass, &Nowhere];
+    let own: [&'static dyn NodeKind; 3] = [&Pass, &Nowhere, &Gate];
     fieldflow_nodes::BUILTIN.iter().copied().chain(own).collect()
 });
 
 /// A folder on the disk that the build is on: a temporary file system would measure no disk.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
+    exporter: Exporter,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        Self { folder: tempfile::tempdir_in(target).expect("the target folder can be written") }
+        let folder = tempfile::tempdir_in(target).expect("the target folder can be written");
+        Self { folder, exporter: Exporter::new().expect("an exporter") }
     }
 
     fn fresh(&self) -> PathBuf {
         tempfile::tempdir_in(&self.folder).expect("the bench's folder can be written").keep()
     }
 
-    /// Runs a pipeline to the end of its input and says how long that took, start and end included.
-    fn run(&self, runtime: &Runtime, body: &str) -> Duration {
-        let folder = self.fresh();
+    /// A pipeline of these nodes and edges, with its data in this folder.
+    fn plan(&self, folder: &Path, body: &str) -> Plan {
         let path = folder.join("bench.yaml");
         std::fs::write(&path, format!("version: 1\nname: bench\n{body}")).expect("the file can be written");
         let mut report = Report::default();
         let graph =
             config::load(&path, &KINDS, &ProcessEnv, &mut report).and_then(|file| graph::check(&file, &mut report));
         let graph = graph.unwrap_or_else(|| panic!("{}", report.render_human(false)));
-        let exporter = Exporter::new().expect("an exporter");
-        let environment = Environment { data_dir: folder.clone(), clock: Arc::new(SystemClock), exporter: &exporter };
-        let plan = Plan::new(&graph, &environment).expect("a plan");
+        let environment =
+            Environment { data_dir: folder.to_owned(), clock: Arc::new(SystemClock), exporter: &self.exporter };
+        Plan::new(&graph, &environment).expect("a plan")
+    }
+
+    /// Runs a pipeline to the end of its input and says how long that took, start and end included.
+    fn run(&self, runtime: &Runtime, body: &str) -> Duration {
+        let folder = self.fresh();
+        let plan = self.plan(&folder, body);
         let took = runtime.block_on(async {
             let began = Instant::now();
             let finished = plan.start().run_until(std::future::pending(), Duration::from_secs(60)).await;
@@ -76,6 +84,113 @@ impl Bench {
 fn generator(records: u64) -> String {
     let tags: String = (0..1000).map(|n| format!("\"t.{n}\": {{ counter: {{}} }}, ")).collect();
     format!("  gen: {{ type: generate, rate: max, batch: 256, count: {records}, tags: {{ {tags} }} }}\n")
+}
+
+fn two_workers() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// generator → durable edge → sqlite.
+pub(crate) fn durable_rows(bench: &Bench, rows: u64) -> Duration {
+    let body = format!(
+        "nodes:\n{}  store: {STORE}\nedges:\n  - gen -> store: {{ durable: true, capacity: 65536 }}\n",
+        generator(rows)
+    );
+    bench.run(&two_workers(), &body)
+}
+
+/// What a backlog costs, in one folder: taking it in while the sink stands still, opening it, and draining it into a sink that
+/// forgets.
+pub(crate) struct Backlog {
+    /// Until everything was acknowledged.
+    pub(crate) ingest: Duration,
+    /// From the start to the first record that came from it.
+    pub(crate) open: Duration,
+    /// From the first record to the last.
+    pub(crate) drain: Duration,
+    /// How large it was on disk.
+    pub(crate) bytes: u64,
+}
+
+/// Builds a backlog of this many records and drains it.
+pub(crate) fn backlog(bench: &Bench, rows: u64) -> Backlog {
+    let folder = bench.fresh();
+    let runtime = two_workers();
+    let edges = "edges:\n  - gen -> out: { durable: true, capacity: 65536, max_bytes: 64GiB }\n";
+    let nodes = |count| format!("nodes:\n{}  out: {{ type: gate }}\n{edges}", generator(count));
+    OPEN.send_replace(false);
+    let (ingest, bytes) = runtime.block_on(async {
+        let running = bench.plan(&folder, &nodes(rows)).start();
+        let (observer, began) = (running.observer(), Instant::now());
+        let resolved = async {
+            loop {
+                let source = observer.snapshot().nodes[0].source.expect("a source");
+                // Every batch was sent and acknowledged.
+                if source.resolved.iter().sum::<u64>() == rows.div_ceil(256) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let mut ingest = Duration::ZERO;
+        let watch = async {
+            resolved.await;
+            ingest = began.elapsed();
+        };
+        running.run_until(watch, Duration::from_millis(100)).await;
+        (ingest, observer.snapshot().edges[0].disk_bytes.expect("a durable edge"))
+    });
+    OPEN.send_replace(true);
+    let (open, drain) = runtime.block_on(async {
+        let began = Instant::now();
+        let running = bench.plan(&folder, &nodes(1)).start();
+        let observer = running.observer();
+        let written = || observer.snapshot().nodes[1].written;
+        let mut first = Duration::ZERO;
+        let watch = async {
+            while written() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            first = began.elapsed();
+            while written() < rows {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        running.run_until(watch, Duration::from_secs(10)).await;
+        (first, began.elapsed().saturating_sub(first))
+    });
+    std::fs::remove_dir_all(&folder).expect("the folder can be removed");
+    Backlog { ingest, open, drain, bytes }
+}
+
+const STORE: &str = "{ type: sqlite, path: bench.db, durability: power, flush: { rows: 5000, every: 50ms } }";
+
+/// Whether the gate is open.
+static OPEN: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(true));
+
+/// A sink that forgets, while its gate is open.
+struct Gate;
+
+impl NodeSpec for Gate {
+    const TYPE: &'static str = "gate";
+    const ROLE: Role = Role::Sink;
+    const EXAMPLE: &'static str = "";
+    type Config = Nothing;
+    fn ports(_: &Nothing) -> Ports {
+        Ports::sink(Carries::Any)
+    }
+    fn build(_: Nothing, _: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::sink(Self))
+    }
+}
+
+impl Sink for Gate {
+    async fn connect(&mut self) -> Result<(), NodeError> {
+        Ok(())
+    }
+    async fn write(&mut self, _: &[Batch], _: &[Position]) -> Result<(), NodeError> {
+        OPEN.subscribe().wait_for(|open| *open).await.map(drop).map_err(|_| NodeError::Ended)
+    }
 }
 
 /// generator → scale → dedupe → sqlite, on two workers.
