@@ -2,7 +2,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | open a file, or make it | [`open`] with [`Settings`] and a [`Format`] |
+//! | open a file, or make it; once more, beside that | [`open`], [`open_beside`] with [`Settings`] and a [`Format`] |
 //! | put an error of SQLite into words | [`fault`] |
 //! | see that the file was moved or deleted | [`Identity`] |
 //! | see that the file is damaged, and begin a new one | [`is_damage`], [`begin_anew`] |
@@ -24,6 +24,6 @@ pub use ballast::Ballast;
 pub use damage::is_damage;
 pub use files::{Identity, free_bytes};
 pub use log::{empty_log, log_bytes};
-pub use open::{Durability, Settings, begin_anew, open, open_counting};
+pub use open::{Durability, Settings, begin_anew, open, open_beside, open_counting};
 pub use schema::Format;
 pub use worker::Worker;

@@ -83,7 +83,7 @@ pub fn open(settings: &Settings, format: &Format) -> Result<Connection, NodeErro
 /// The same, counting a file that was moved aside as `corrupt_file`.
 pub fn open_counting(settings: &Settings, format: &Format, tally: &Tally) -> Result<Connection, NodeError> {
     let path = &settings.path;
-    let what = match attempt(settings, format) {
+    let what = match attempt(settings, format, true) {
         Ok(connection) => return Ok(connection),
         Err(Failure::Node(error)) => return Err(error),
         Err(Failure::Damaged(what)) => what,
@@ -92,6 +92,18 @@ pub fn open_counting(settings: &Settings, format: &Format, tally: &Tally) -> Res
     };
     tally.add("corrupt_file", 1);
     Err(begin_anew(path, &what))
+}
+
+/// Opens a database that this process has open already: what is in its log is no sign of a hard stop, and nothing is moved
+/// from under the other connection.
+pub fn open_beside(settings: &Settings, format: &Format) -> Result<Connection, NodeError> {
+    attempt(settings, format, false).map_err(|failure| match failure {
+        Failure::Node(error) => error,
+        Failure::Sqlite(error) => fault::opening(&settings.path, &error),
+        Failure::Damaged(what) => {
+            NodeError::Disconnected(Cause::new(format!("{} is damaged ({what})", settings.path.display())))
+        }
+    })
 }
 
 /// Moves a damaged database aside, so that the next [`open`] begins a new one, and says so.
@@ -131,7 +143,7 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-fn attempt(settings: &Settings, format: &Format) -> Result<Connection, Failure> {
+fn attempt(settings: &Settings, format: &Format, look: bool) -> Result<Connection, Failure> {
     let path = &settings.path;
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(Failure::Node(NodeError::Broken(Cause::new(format!(
@@ -147,7 +159,7 @@ fn attempt(settings: &Settings, format: &Format) -> Result<Connection, Failure> 
     }
     files::make(path).map_err(|error| fault::filing(path, &error))?;
     // A close empties the log. What is left in it is of a kill, a power cut, or a process that has the file open still.
-    let stopped_hard = 0 < log_bytes(path);
+    let stopped_hard = look && 0 < log_bytes(path);
     // No CREATE: a file that vanishes meanwhile must not come back with the mode of everybody. No URI: a path is a path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;

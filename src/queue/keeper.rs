@@ -101,6 +101,9 @@ impl Keeper {
             let round = self.gather(!full);
             if round.is_empty() {
                 if self.closing.is_cancelled() && self.edges.iter().all(|edge| edge.is_quiet()) {
+                    if let Some(file) = keeping.file.take() {
+                        file.finish(|file| file.tidy_up()).await;
+                    }
                     return;
                 }
                 keeping.tidy().await;
@@ -189,7 +192,7 @@ struct Keeping<'a> {
 impl Keeping<'_> {
     async fn open(&mut self) -> Result<(), NodeError> {
         let names: Vec<String> = self.keeper.edges.iter().map(|edge| edge.name().to_owned()).collect();
-        let mut file = QueueFile::on_thread("queue", self.keeper.path.clone()).await?;
+        let mut file = QueueFile::on_thread("queue", self.keeper.path.clone(), QueueFile::open).await?;
         let (epoch, found) = file
             .call(move |file| {
                 let found = file.register(&names)?;

@@ -162,7 +162,7 @@ impl Reader {
 
     async fn try_read(&mut self, id: u16, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
         if self.file.is_none() {
-            self.file = Some(QueueFile::on_thread("queue-reader", self.path.clone()).await?);
+            self.file = Some(QueueFile::on_thread("queue-reader", self.path.clone(), QueueFile::open_beside).await?);
         }
         let Some(file) = &mut self.file else { return Ok(Vec::new()) };
         file.call(move |file| {

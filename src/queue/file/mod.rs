@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
-use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, fault, free_bytes};
+use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, empty_log, fault, free_bytes};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
@@ -42,6 +42,10 @@ const PAGE: u64 = 4096;
 const KEPT_SLACK: u64 = 4 << 20;
 /// Pages that are given back at once: a few milliseconds' work.
 const GIVE_BACK: u64 = 500;
+
+fn settings(path: &Path) -> Settings {
+    Settings { path: path.to_owned(), durability: Durability::Power, patience: Duration::from_secs(5) }
+}
 
 fn free(path: &Path) -> u64 {
     path.parent().map_or(u64::MAX, |folder| free_bytes(folder).unwrap_or(u64::MAX))
@@ -154,19 +158,24 @@ pub(super) struct QueueFile {
 impl QueueFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<Self, NodeError> {
-        let settings =
-            Settings { path: path.to_owned(), durability: Durability::Power, patience: Duration::from_secs(5) };
-        let ballast = Ballast::beside(path, BALLAST);
         if is_full(path) {
             // SQLite needs room to take out what is done; it gets what was put by for that.
-            ballast.release();
+            Ballast::beside(path, BALLAST).release();
         }
-        let connection = fieldflow_storage::open(&settings, &FORMAT)?;
+        Self::of(path, fieldflow_storage::open(&settings(path), &FORMAT)?)
+    }
+
+    /// Opens the file once more, to read beside the keeper.
+    pub(super) fn open_beside(path: &Path) -> Result<Self, NodeError> {
+        Self::of(path, fieldflow_storage::open_beside(&settings(path), &FORMAT)?)
+    }
+
+    fn of(path: &Path, connection: Connection) -> Result<Self, NodeError> {
         let failed = |error| fault::opening(path, &error);
         let epoch = connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get::<_, i64>(0));
         let epoch = epoch.map_err(failed)? as u64;
         let mut file = Self {
-            ballast,
+            ballast: Ballast::beside(path, BALLAST),
             connection,
             epoch,
             last: HashMap::new(),
@@ -179,12 +188,22 @@ impl QueueFile {
     }
 
     /// Opens the file on a thread of its own, which owns it from then on.
-    pub(super) async fn on_thread(name: &str, path: PathBuf) -> Result<Worker<Self>, NodeError> {
+    pub(super) async fn on_thread(
+        name: &str,
+        path: PathBuf,
+        open: fn(&Path) -> Result<Self, NodeError>,
+    ) -> Result<Worker<Self>, NodeError> {
         let failed =
             |error: std::io::Error| NodeError::Disconnected(Cause::new(format!("cannot start a thread: {error}")));
         let mut opener = Worker::start(name, ()).map_err(failed)?;
-        let file = opener.call(move |()| Self::open(&path)).await?;
+        let file = opener.call(move |()| open(&path)).await?;
         Worker::start(name, file).map_err(failed)
+    }
+
+    /// Empties the log, so that the next start finds a file that was closed in peace.
+    pub(super) fn tidy_up(&self) {
+        // Best effort: all is committed already.
+        let _ = empty_log(&self.connection, Duration::ZERO);
     }
 
     /// See [`fieldflow_contract::Position::epoch`].
