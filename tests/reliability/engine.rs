@@ -127,11 +127,18 @@ impl Home {
     }
 }
 
-/// The example, which lies beside the folder of this test.
+/// The example, which lies beside the folder of this test. An old one would test an old engine.
 fn program() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let program = own.ancestors().nth(2).unwrap().join("examples/oracle");
-    assert!(program.exists(), "{} is missing: cargo build --example oracle", program.display());
+    let how = "cargo build --workspace --example oracle";
+    let built = |file: &Path| file.metadata().and_then(|file| file.modified());
+    let age = built(&program).unwrap_or_else(|_| panic!("{} is missing: {how}", program.display()));
+    let sources = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    for source in sources.split_whitespace().skip(1) {
+        let is_newer = built(Path::new(source)).is_ok_and(|edited| age < edited);
+        assert!(!is_newer, "{} is older than {source}: {how}", program.display());
+    }
     program
 }
 

@@ -25,7 +25,8 @@ fn what_the_store_acknowledged_survives_a_kill() {
 fn what_a_durable_edge_acknowledged_is_stored_exactly_once() {
     let mut setup = Setup::new("kill -9, source -> durable edge -> store");
     let home = Home::new(setup.folder("home"));
-    let store = "durability: power, flush: { every: 20ms }";
+    // Many small commits: most kills fall between one and what the edge knows of it.
+    let store = "durability: power, flush: { rows: 100, every: 0s }";
     let pipeline = |source: &str| Pipeline::into_store(source, "durable: true", store);
     lives_and_deaths(&mut setup, &home, &pipeline, |newest| {
         home.wait_for_row(newest, PATIENCE).expect("the backlog is not drained");

@@ -1,8 +1,8 @@
 //! What must hold when the process is killed, the power goes, the disk fails or fills, or bits rot: tests on the real program.
 //!
 //! They run the example `oracle` (this folder's `oracle.rs`), which is the engine with a source that numbers its records and
-//! writes down which of them were acknowledged. `cargo test` builds it; if you ask for this binary alone, ask for it as well:
-//! `cargo test --example oracle --test reliability`.
+//! writes down which of them were acknowledged. `cargo test` builds it; if you ask for this binary alone, build it
+//! first: `cargo build --workspace --example oracle && cargo test --workspace --test reliability`.
 //!
 //! The tests run one at a time. Each prints its seed and its figures, also when it passes. What makes them larger:
 //!
