@@ -8,12 +8,14 @@ use crate::setup::{Setup, figure, pass};
 /// Bytes of a record with a number in it.
 const RECORD: u64 = 40;
 const CAPACITY: u64 = 250_000;
+/// KiB that SQLite keeps of the file of the durable edges, which an empty one does not fill.
+const CACHE: u64 = 4096;
 
 #[test]
 fn a_stalled_sink_costs_no_more_memory_than_the_edges_may_hold() {
     let setup = Setup::new("stalled sink behind memory");
     let edges = format!("oracle -> pass: {{ capacity: {CAPACITY} }}\npass -> stalled: {{ capacity: {CAPACITY} }}");
-    let (grown, allowed) = stall(&setup, &edges, 2 * CAPACITY);
+    let (grown, allowed) = stall(&setup, &edges, 2 * CAPACITY, 0);
     assert!(allowed / 2 < grown, "{grown} KiB: the edges are not full, so nothing was tried");
 }
 
@@ -21,17 +23,17 @@ fn a_stalled_sink_costs_no_more_memory_than_the_edges_may_hold() {
 fn a_stalled_sink_behind_a_durable_edge_costs_no_more_memory_than_its_capacity() {
     let setup = Setup::new("stalled sink behind a durable edge");
     let edges = format!("oracle -> pass\npass -> stalled: {{ durable: true, capacity: {CAPACITY} }}");
-    stall(&setup, &edges, CAPACITY + 8192);
+    stall(&setup, &edges, CAPACITY + 8192, CACHE);
 }
 
 /// Lets a pipeline stall; how much its memory has grown and may have grown, in KiB.
-fn stall(setup: &Setup, edges: &str, capacity: u64) -> (u64, u64) {
+fn stall(setup: &Setup, edges: &str, capacity: u64, cache: u64) -> (u64, u64) {
     let time = Duration::from_secs(figure("FIELDFLOW_STALL_SECONDS", 10));
     // An edge takes the places for its batches when it is made, about 72 bytes for each record that it may hold.
     let (base, _) = peak(&Home::new(setup.folder("base")), edges, 1000, Duration::from_secs(1));
     let (full, sent) = peak(&Home::new(setup.folder("full")), edges, 100_000, time);
     let grown = full.saturating_sub(base);
-    let allowed = capacity * RECORD * 12 / 10 / 1024;
+    let allowed = capacity * RECORD * 12 / 10 / 1024 + cache;
     setup.says(format_args!(
         "{sent} records sent in {time:?}; {full} KiB, of which {base} when the edges are empty: {grown} of {allowed} KiB"
     ));

@@ -110,7 +110,7 @@ fn look(image: &Path, journal: &Journal, moment: (usize, u64), seen: &Mutex<Seen
     let mut acked: Vec<_> = journal.acknowledged().collect();
     acked.sort_unstable();
     let told = acked.iter().fold(0, |end, range| if range.first == end { range.end } else { end });
-    let found = survivors(&image.join("data/crash"), told);
+    let found = survivors(&image.join("data/crash"));
     let mut seen = seen.lock().unwrap();
     match found {
         Err(error) => seen.broken.push(format!("{moment:?}: {error}")),
@@ -123,11 +123,8 @@ fn look(image: &Path, journal: &Journal, moment: (usize, u64), seen: &Mutex<Seen
 }
 
 /// Up to where every record is there: in the store, or behind what is in the store, in the queue.
-fn survivors(folder: &Path, told: u64) -> Result<u64, String> {
+fn survivors(folder: &Path) -> Result<u64, String> {
     let (store, queue) = (folder.join("plant.db"), folder.join("state.db"));
-    if told == 0 && !store.exists() {
-        return Ok(0);
-    }
     let stored = open(&store, |connection| {
         let sql = "SELECT count(*), coalesce(sum(value), 0) FROM samples";
         connection.query_row(sql, (), |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)))
@@ -136,9 +133,6 @@ fn survivors(folder: &Path, told: u64) -> Result<u64, String> {
     // The records are numbered from 0 and hold their number: a beginning of them has this sum and no other.
     if sum != rows * rows.saturating_sub(1) / 2 {
         return Err(format!("{rows} rows in the store, which are no beginning: their sum is {sum}"));
-    }
-    if !queue.exists() {
-        return Ok(rows);
     }
     let queued = open(&queue, |connection| {
         let sql = "SELECT id & ((1 << 47) - 1), records FROM batches ORDER BY id";
@@ -156,8 +150,11 @@ fn survivors(folder: &Path, told: u64) -> Result<u64, String> {
     Ok(end)
 }
 
-/// Opens a file, lets SQLite check it, and asks it something; `None` if nothing was ever committed to it.
+/// Opens a file, lets SQLite check it, and asks it something; `None` if there is none, or nothing was committed to it.
 fn open<T>(file: &Path, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, String> {
+    if !file.exists() {
+        return Ok(None);
+    }
     let asked = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
         let check: String = connection.query_row("PRAGMA quick_check", (), |row| row.get(0))?;
         let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
