@@ -46,6 +46,9 @@ impl DurableEdge {
         state.oldest_found = oldest;
         state.entered += found.records;
         state.deepen(found.records);
+        if let Some(position) = state.told_early.take() {
+            state.go_on_behind(&position, true);
+        }
         drop(state);
         self.more.notify_one();
     }

@@ -90,6 +90,8 @@ struct State {
     /// Up to here the consumer had stored its own position beyond that of the file.
     skipped: u64,
     resumed: bool,
+    /// Where the consumer stands, told before the file was open: only then is it known what that means.
+    told_early: Option<Position>,
     sender_gone: bool,
     pump_busy: bool,
     damaged: Vec<(u64, String)>,
@@ -188,15 +190,12 @@ impl DurableEdge {
     /// Called again after each reconnect: what the consumer stored although it answered with an error is done.
     pub fn resume(&self, positions: &[Position]) {
         let mut state = self.state();
-        let own = positions.iter().find(|position| position.edge == self.name && position.epoch == state.epoch);
-        if let Some(position) = own.filter(|position| position.sequence <= state.last) {
-            let before = state.progress.taken();
-            state.progress.done(before + 1, position.sequence);
-            if !state.resumed {
-                // Those are still counted as waiting; the file tells how much they were when it takes them out.
-                state.skipped = position.sequence;
-                state.next = state.next.max(position.sequence + 1);
-            }
+        let own = positions.iter().find(|position| position.edge == self.name);
+        if state.id.is_none() {
+            state.told_early = own.cloned();
+        } else if let Some(position) = own {
+            let goes_on_here = !state.resumed;
+            state.go_on_behind(position, goes_on_here);
         }
         state.resumed = true;
         drop(state);
@@ -267,6 +266,20 @@ impl DurableEdge {
 }
 
 impl State {
+    /// Everything up to a position of this queue is done; the first time, handing over begins behind it.
+    fn go_on_behind(&mut self, position: &Position, begin: bool) {
+        if position.epoch != self.epoch || self.last < position.sequence {
+            return;
+        }
+        let before = self.progress.taken();
+        self.progress.done(before + 1, position.sequence);
+        if begin {
+            // Those are still counted as waiting; the file tells how much they were when it takes them out.
+            self.skipped = position.sequence;
+            self.next = self.next.max(position.sequence + 1);
+        }
+    }
+
     fn deepen(&mut self, records: u64) {
         self.depth += records;
         self.high_water = self.high_water.max(self.depth);
