@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use fieldflow_contract::Timestamp;
+use fieldflow_storage::crash_point;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Transaction, TransactionBehavior, params};
 
@@ -82,9 +83,12 @@ pub(super) fn move_run(connection: &Connection, most: u32, now: Timestamp) -> Re
         let run = transaction.prepare_cached(run)?.insert(params![now.0, last])?;
         let rows = "INSERT INTO cold SELECT ?, tag, time, seq - ?, value, quality FROM hot WHERE seq <= ? ORDER BY tag, time, seq";
         transaction.prepare_cached(rows)?.execute(params![run, first, last])?;
+        crash_point("store.move.copied");
         transaction.prepare_cached("DELETE FROM hot WHERE seq <= ?")?.execute([last])?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    crash_point("store.move.done");
+    Ok(())
 }
 
 /// Deletes rows of a run, at most so many, and the run itself with the last of them. Says whether it is gone.
@@ -102,7 +106,9 @@ pub(super) fn delete_from(connection: &Connection, run: i64, most: u32) -> Resul
         transaction.prepare_cached("DELETE FROM runs WHERE id = ?")?.execute([run])?;
         transaction.prepare_cached("DELETE FROM cold WHERE run = ?")?.execute([run])?;
     }
+    crash_point("store.retention.deleted");
     transaction.commit()?;
+    crash_point("store.retention.done");
     Ok(end.is_none())
 }
 

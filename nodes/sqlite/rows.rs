@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use fieldflow_contract::{Batch, Position, Record, Tag, TagMap, Value};
+use fieldflow_storage::crash_point;
 use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension as _, Result, Statement, Transaction, TransactionBehavior};
 
@@ -53,12 +54,16 @@ impl Rows {
                 statement.raw_execute()?;
             }
         }
+        crash_point("store.rows.written");
         for Position { edge, epoch, sequence } in positions {
             let taken = "INSERT INTO positions VALUES (?1, ?2, ?3)
                 ON CONFLICT(edge) DO UPDATE SET epoch = ?2, sequence = ?3";
             transaction.prepare_cached(taken)?.execute((edge, *epoch as i64, *sequence as i64))?;
         }
-        transaction.commit()
+        crash_point("store.positions.written");
+        transaction.commit()?;
+        crash_point("store.commit.done");
+        Ok(())
     }
 
     fn bind(&mut self, connection: &Connection, into: &mut Statement<'_>, row: usize, record: &Record) -> Result<()> {

@@ -54,7 +54,11 @@ impl Ballast {
 
     /// Gives the room back; says whether there was any.
     pub fn release(&self) -> bool {
-        fs::remove_file(&self.path).is_ok()
+        let was_there = fs::remove_file(&self.path).is_ok();
+        if was_there {
+            crate::crash_point("ballast.released");
+        }
+        was_there
     }
 
     fn folder(&self) -> &Path {
@@ -77,6 +81,7 @@ impl Ballast {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.write(true).create(true).truncate(true).open(&self.path)?;
         fill(&mut file, self.bytes)?;
+        crate::crash_point("ballast.filled");
         file.sync_all()
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn is_marked(path: &Path, application_id: i32) -> bool {
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free_name(path, SystemClock.now());
     fs::rename(path, &aside)?;
+    crate::crash_point("aside.renamed");
     for end in ["-wal", "-shm", "-journal"] {
         match fs::rename(companion(path, end), companion(&aside, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -8,9 +8,11 @@
 //! | see that the file is damaged, and begin a new one | [`is_damage`], [`begin_anew`] |
 //! | keep the log small | [`log_bytes`], [`empty_log`] |
 //! | live through a full disk | [`Ballast`], [`free_bytes`] |
+//! | let a test end the process at a moment | [`crash_point`] |
 //! | keep what blocks off the runtime's threads | [`Worker`] |
 
 mod ballast;
+mod crash;
 mod damage;
 pub mod fault;
 mod files;
@@ -21,6 +23,7 @@ mod schema;
 mod worker;
 
 pub use ballast::Ballast;
+pub use crash::crash_point;
 pub use damage::is_damage;
 pub use files::{Identity, free_bytes};
 pub use log::{empty_log, log_bytes};

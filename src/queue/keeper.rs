@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fieldflow_contract::{Ack, Batch, Cause, Clock, NodeError, Outcome};
-use fieldflow_storage::Worker;
+use fieldflow_storage::{Worker, crash_point};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -196,6 +196,7 @@ impl Keeping<'_> {
         let (epoch, found) = file
             .call(move |file| {
                 let found = file.register(&names)?;
+                crash_point("queue.open.registered");
                 let with_oldest = found.into_iter().map(|edge| file.oldest(edge.id).map(|oldest| (edge, oldest)));
                 Ok::<_, NodeError>((file.epoch(), with_oldest.collect::<Result<Vec<_>, _>>()?))
             })
@@ -299,6 +300,7 @@ impl Keeping<'_> {
         }
         for ack in acks {
             ack.resolve(Outcome::Delivered);
+            crash_point("queue.ack.told");
         }
         for ack in round.acks {
             ack.resolve(Outcome::Rejected);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{Ack, Batch, NodeError};
-use fieldflow_storage::Worker;
+use fieldflow_storage::{Worker, crash_point};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -82,6 +82,7 @@ impl<O: Outlet> Pump<O> {
         let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
         let ack = Ack::new(move |outcome| edge.resolved(epoch, sequence, outcome));
         self.out.hand_over(batch, ack, Origin { edge: Arc::clone(&self.edge), sequence }).await;
+        crash_point("queue.handed_over");
     }
 
     async fn replay(&mut self, from: u64) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fieldflow_contract::{Batch, Cause, Delivery, DynSink, Gather, Node, NodeError, Outcome, Position};
+use fieldflow_storage::crash_point;
 use metrics::Histogram;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -93,6 +94,7 @@ impl SinkLoop {
             return Ok(());
         }
         let positions = self.sink.positions().await?;
+        crash_point("sink.positions.read");
         self.task.durable_inputs.iter().for_each(|edge| edge.resume(&positions));
         Ok(())
     }
@@ -171,6 +173,7 @@ impl SinkLoop {
         for arrival in arrivals {
             self.task.status.written(arrival.delivery.batch.len() as u64);
             arrival.delivery.ack.resolve(Outcome::Delivered);
+            crash_point("sink.ack.told");
         }
     }
 

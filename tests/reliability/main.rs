@@ -25,6 +25,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the line where something is missing")]
 
 mod account;
+mod crash_points;
 mod engine;
 mod faults;
 mod full_disk;

@@ -26,6 +26,8 @@ use tokio::time::Instant;
 use journal::{BASE, Journal, Range, tag_of};
 
 fn main() -> ExitCode {
+    // Reads FAILPOINTS, where a test says at which moment the process ends.
+    let _scenario = fail::FailScenario::setup();
     let own: [&'static dyn NodeKind; 3] = [&Oracle, &Stall, &Recorder];
     let kinds: Vec<_> = fieldflow_nodes::BUILTIN.iter().copied().chain(own).collect();
     fieldflow::cli::main(kinds.leak())

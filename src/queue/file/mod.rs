@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
-use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, empty_log, fault, free_bytes};
+use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, crash_point, empty_log, fault, free_bytes};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
@@ -306,7 +306,9 @@ impl QueueFile {
         let mut writer = Writer { numbers, tags, last };
         let done = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
             let committed = writer.write(&transaction, group)?;
+            crash_point("queue.commit.written");
             transaction.commit()?;
+            crash_point("queue.commit.done");
             Ok(committed)
         });
         done.map_err(|error| fault::writing(&self.path, &error))

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fieldflow_contract::{Batch, Tag, TagMap, Timestamp, write_json_line};
+use fieldflow_storage::crash_point;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, key};
@@ -83,6 +84,7 @@ fn take(transaction: &Transaction<'_>, edge: EdgeId, upto: u64) -> rusqlite::Res
         .optional()?;
     let upto = limit.map_or(upto, |id| (id as u64 & LAST_SEQUENCE) - 1);
     let (records, bytes) = delete(transaction, edge, 0, upto)?;
+    crash_point("queue.take.deleted");
     transaction
         .prepare_cached("UPDATE edges SET taken = max(taken, ?2) WHERE id = ?1")?
         .execute(params![edge, upto as i64])?;
