@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fieldflow_contract::{BuildContext, Clock, Node, Port, PortName, Role, Tally};
+use metrics::Histogram;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -117,15 +118,17 @@ fn planned(
     let names = (graph.name.as_str(), node.name.as_str());
     let status = Arc::new(NodeStatus::new(names, (kind, role), ports, clock, tally, Arc::clone(secrets)));
     let labels = [graph.name.as_str(), node.name.as_str(), kind];
+    let histogram = |metric| match role {
+        Role::Sink => environment.exporter.histogram(metric, &labels),
+        // Nothing is committed there, and an empty distribution in every scrape would tell nobody anything.
+        Role::Source | Role::Transform => Histogram::noop(),
+    };
     Ok(PlannedNode {
         name: node.name.clone(),
         node: built,
         inbox: Inbox::new(wiring.inputs.remove(&node.name).unwrap_or_default()),
         fanout: Fanout::new(outputs, Arc::clone(&status), Arc::clone(keeper)),
-        times: SinkTimes {
-            commit: environment.exporter.histogram(&catalogue::COMMIT, &labels),
-            latency: environment.exporter.histogram(&catalogue::LATENCY, &labels),
-        },
+        times: SinkTimes { commit: histogram(&catalogue::COMMIT), latency: histogram(&catalogue::LATENCY) },
         task: NodeTask {
             prepared: Arc::clone(&node.prepared),
             context,
