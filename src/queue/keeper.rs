@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fieldflow_contract::{Ack, Batch, Cause, Clock, NodeError, Outcome};
-use fieldflow_storage::{Worker, crash_point};
+use fieldflow_storage::{Worker, begin_anew, crash_point};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,12 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Dead letters in memory; who brings more waits.
 const MOST_LETTERS: usize = 64;
 
+/// What SQLite found damaged, in the file of which queue.
+struct Damaged {
+    epoch: u64,
+    what: String,
+}
+
 /// Keeps the durable edges and the dead letters of a pipeline.
 pub struct Keeper {
     path: PathBuf,
@@ -33,6 +39,8 @@ pub struct Keeper {
     letters: Mutex<VecDeque<(Letter, Ack)>>,
     letters_room: Notify,
     work: Arc<Notify>,
+    /// What SQLite found damaged in the file while it was in use.
+    damage: Mutex<Option<Damaged>>,
     closing: CancellationToken,
 }
 
@@ -46,6 +54,7 @@ impl Keeper {
             letters: Mutex::default(),
             letters_room: Notify::new(),
             work: Arc::new(Notify::new()),
+            damage: Mutex::default(),
             closing: CancellationToken::new(),
         }
     }
@@ -80,6 +89,12 @@ impl Keeper {
         }
     }
 
+    /// Tells the keeper that the file of this queue is damaged: it sets it aside and begins a new one.
+    pub(super) fn damaged(&self, epoch: u64, what: String) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Damaged { epoch, what });
+        self.work.notify_one();
+    }
+
     /// Tells the keeper that nobody will bring anything any more.
     pub fn close(&self) {
         self.closing.cancel();
@@ -88,8 +103,9 @@ impl Keeper {
     /// Commits for as long as there is something to commit; ends after `close` when all is stored.
     pub async fn run(self: Arc<Self>) {
         let mut keeping =
-            Keeping { keeper: &self, file: None, in_doubt: None, trouble: None, full: false, slack: false };
+            Keeping { keeper: &self, file: None, epoch: 0, in_doubt: None, trouble: None, full: false, slack: false };
         loop {
+            keeping.set_aside().await;
             if keeping.file.is_none()
                 && self.needs_file()
                 && let Err(error) = keeping.open().await
@@ -180,6 +196,8 @@ impl Round {
 struct Keeping<'a> {
     keeper: &'a Keeper,
     file: Option<Worker<QueueFile>>,
+    /// Which queue the file is, since it was last opened.
+    epoch: u64,
     /// A round whose commit failed: nobody knows whether it was done, until the file is open again.
     in_doubt: Option<Round>,
     trouble: Option<String>,
@@ -209,7 +227,7 @@ impl Keeping<'_> {
         for (edge, (found, oldest)) in self.keeper.edges.iter().zip(&found) {
             edge.opened(epoch, found, *oldest);
         }
-        self.file = Some(file);
+        (self.file, self.epoch) = (Some(file), epoch);
         if self.trouble.take().is_some() {
             info!(file = %self.keeper.path.display(), "the durable edges are kept again");
         }
@@ -248,6 +266,19 @@ impl Keeping<'_> {
         Ok(())
     }
 
+    /// Sets the file aside if it was found damaged, so that the next `open` begins a new one.
+    async fn set_aside(&mut self) {
+        let damage = self.keeper.damage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Who still reads a file that was set aside already says nothing new.
+        let Some(Damaged { what, .. }) = damage.filter(|damage| damage.epoch == self.epoch) else { return };
+        self.epoch = 0;
+        if let Some(file) = self.file.take() {
+            file.finish(|_| ()).await;
+        }
+        let told = begin_anew(&self.keeper.path, &what);
+        warn!(error = %told, "what waited in the durable edges is lost as far as it cannot be recovered");
+    }
+
     /// Whether the disk is still full.
     async fn is_full(&mut self) -> bool {
         if self.full
@@ -282,6 +313,9 @@ impl Keeping<'_> {
                 Ok(())
             }
             Err(error) => {
+                if let Some(what) = file.call(|file| file.damage()).await {
+                    self.keeper.damaged(self.epoch, what);
+                }
                 self.file = None;
                 self.in_doubt = Some(round);
                 Err(error)

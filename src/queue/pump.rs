@@ -1,7 +1,6 @@
 //! The pump of a durable edge: hands over what is committed, in order, from memory while the reader keeps up and from the disk
 //! when it does not.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,15 @@ pub struct Origin {
     pub edge: Arc<DurableEdge>,
     /// Its place, counted from 1.
     pub sequence: u64,
+    /// Which queue the place is of: the file may be replaced while a batch is on its way.
+    pub(super) epoch: u64,
+}
+
+impl Origin {
+    /// Whether the batch is done already: its consumer said so by its position.
+    pub fn is_done(&self) -> bool {
+        self.edge.is_done(self.epoch, self.sequence)
+    }
 }
 
 /// Where the pump hands batches over to.
@@ -43,7 +51,7 @@ pub trait Outlet: Send + Sync {
 /// Pumps until there will be no more, nobody takes anything, or `stop` comes while it would have to read from the disk: what is
 /// there is safe there.
 pub async fn pump(edge: Arc<DurableEdge>, keeper: Arc<Keeper>, out: impl Outlet, stop: CancellationToken) {
-    let mut pump = Pump { reader: Reader::new(keeper.path().to_owned()), keeper, out, due: Instant::now(), edge };
+    let mut pump = Pump { reader: Reader::new(Arc::clone(&keeper)), keeper, out, due: Instant::now(), edge };
     loop {
         if pump.out.is_closed() {
             return;
@@ -81,7 +89,7 @@ impl<O: Outlet> Pump<O> {
     async fn hand_over(&self, sequence: u64, batch: Batch) {
         let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
         let ack = Ack::new(move |outcome| edge.resolved(epoch, sequence, outcome));
-        self.out.hand_over(batch, ack, Origin { edge: Arc::clone(&self.edge), sequence }).await;
+        self.out.hand_over(batch, ack, Origin { edge: Arc::clone(&self.edge), sequence, epoch }).await;
         crash_point("queue.handed_over");
     }
 
@@ -138,34 +146,44 @@ impl<O: Outlet> Pump<O> {
 
 /// The pump's own connection, opened when it first has to read.
 struct Reader {
-    path: PathBuf,
-    file: Option<Worker<QueueFile>>,
+    keeper: Arc<Keeper>,
+    /// The connection, and of which queue it is.
+    file: Option<(Worker<QueueFile>, u64)>,
 }
 
 impl Reader {
-    fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
+    fn new(keeper: Arc<Keeper>) -> Self {
+        Self { keeper, file: None }
     }
 
     /// What stands in the file from this batch on; `None` after trouble with the disk, which was waited for.
     async fn read(&mut self, edge: &DurableEdge, from: u64, most: u64) -> Option<Vec<ReadBack>> {
         let (id, _) = edge.last_committed()?;
-        match self.try_read(id, from, most).await {
+        match self.try_read(id, edge.epoch(), from, most).await {
             Ok(read) => Some(read),
             Err(error) => {
                 warn!(edge = edge.name(), %error, "cannot read what waits on disk");
-                self.file = None;
+                if let Some((mut file, epoch)) = self.file.take()
+                    && let Some(what) = file.call(|file| file.damage()).await
+                {
+                    self.keeper.damaged(epoch, what);
+                }
                 tokio::time::sleep(READ_AGAIN).await;
                 None
             }
         }
     }
 
-    async fn try_read(&mut self, id: u16, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
-        if self.file.is_none() {
-            self.file = Some(QueueFile::on_thread("queue-reader", self.path.clone(), QueueFile::open_beside).await?);
+    async fn try_read(&mut self, id: u16, epoch: u64, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+        if self.file.as_ref().is_some_and(|(_, of)| *of != epoch) {
+            // The file was set aside, and this connection would go on reading it.
+            self.file = None;
         }
-        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
+        if self.file.is_none() {
+            let path = self.keeper.path().to_owned();
+            self.file = Some((QueueFile::on_thread("queue-reader", path, QueueFile::open_beside).await?, epoch));
+        }
+        let Some((file, _)) = &mut self.file else { return Ok(Vec::new()) };
         file.call(move |file| {
             let read = file.read(id, from, most)?;
             if read.iter().all(|read| !matches!(read.batch, Err(Damage::UnknownTag))) {

@@ -203,11 +203,10 @@ impl Group {
             }
         }
         let position = |edge: &&Arc<DurableEdge>| {
-            let own = origins().filter(|origin| Arc::ptr_eq(edge, &origin.edge));
-            let mut sequences: Vec<u64> = own.map(|origin| origin.sequence).collect();
+            let mut own: Vec<&Origin> = origins().filter(|origin| Arc::ptr_eq(edge, &origin.edge)).collect();
             // One that failed before comes out of turn.
-            sequences.sort_unstable();
-            edge.position_with(sequences.into_iter())
+            own.sort_unstable_by_key(|origin| origin.sequence);
+            edge.position_with(own.into_iter())
         };
         edges.iter().map(position).collect()
     }
@@ -215,7 +214,7 @@ impl Group {
     /// Takes out what the sink had stored although it answered with an error: its position told so.
     fn forget_done(&mut self) {
         let done =
-            |arrival: &mut Arrival| arrival.origin.as_ref().is_some_and(|origin| origin.edge.is_done(origin.sequence));
+            |arrival: &mut Arrival| arrival.origin.as_ref().is_some_and(super::super::queue::pump::Origin::is_done);
         for arrival in self.arrivals.extract_if(.., done) {
             arrival.delivery.ack.resolve(Outcome::Delivered);
         }

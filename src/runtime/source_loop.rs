@@ -97,6 +97,10 @@ async fn work(task: &mut NodeTask, source: &mut dyn DynSource, fanout: &Fanout, 
             }
             Ok(Err(NodeError::Rejected(cause))) => {
                 task.status.rejecting(&cause.message);
+                // A source that refuses everything must not spin.
+                if !task.wait(true).await {
+                    return Trouble::Stop;
+                }
             }
             Ok(Err(error)) => return error.into(),
             Err(panicked) => return Trouble::Panic(panicked),

@@ -167,3 +167,32 @@ async fn what_a_sink_rejects_with_nobody_to_take_it_is_a_dead_letter() {
     assert_eq!(reason, "the sink will not have it");
     assert_eq!(probe("d7.a").outcomes()[1], Outcome::Rejected);
 }
+
+#[tokio::test]
+async fn a_file_that_rots_while_it_is_in_use_is_set_aside_and_new_records_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, sink) = (probe("d8.a"), probe("d8.b"));
+    sink.open.send_replace(false);
+    let body = "nodes: { a: { type: script, id: d8.a, every: 1ms }, b: { type: probe, id: d8.b } }\n\
+                edges: [{ a -> b: { durable: true, capacity: 50 } }]";
+    let path = dir.path().join("test/state.db");
+    let rot = async {
+        until(|| 300 < source.outcomes().len()).await;
+        state(dir.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let size = std::fs::metadata(&path).unwrap().len();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        // Everything but the first pages: the batches and what leads to them.
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![0x5A; size as usize - 8 * 4096], 8 * 4096).unwrap();
+        let sent = source.outcomes().len() as i64 * 10;
+        sink.open.send_replace(true);
+        until(|| sink.written().last().is_some_and(|last| sent < *last)).await;
+    };
+    let (_, observer) = run(dir.path(), body, rot).await;
+    let edge = edge(&observer, "a", "b");
+    let lost = edge.dropped.values().sum::<u64>();
+    assert!(0 < lost && sink.written().is_sorted(), "{lost} {:?}", edge.dropped);
+    let files = std::fs::read_dir(dir.path().join("test")).unwrap();
+    let aside =
+        files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("state.db.corrupt"));
+    assert_eq!(aside.count(), 1, "and only the file that was damaged");
+}

@@ -20,7 +20,10 @@ impl DurableEdge {
     pub(in crate::queue) fn opened(&self, epoch: u64, found: &Found, oldest: Option<Timestamp>) {
         let mut state = self.state();
         if state.id.is_some() && state.epoch == epoch {
-            // Opened again after an error: what was committed is known here already.
+            // Opened again after an error: what was committed is known here already, what it took out the file knows.
+            state.stored = found.taken;
+            state.disk_records = found.records;
+            state.disk_bytes = found.bytes;
             return;
         }
         if state.id.is_some() {
@@ -130,11 +133,12 @@ impl DurableEdge {
             state.disk_bytes = state.disk_bytes.saturating_sub(taken.bytes);
             state.disk_records = state.disk_records.saturating_sub(taken.records);
         }
-        for Evicted { from, upto, records, bytes, .. } in committed.evicted.iter().filter(|evicted| evicted.edge == id)
+        for Evicted { from, upto, records, bytes, aged, .. } in
+            committed.evicted.iter().filter(|evicted| evicted.edge == id)
         {
             // The pump may have taken some of them meanwhile: those are on their way, and no longer on disk.
             let theirs: u64 = state.on_their_way.range(from..=upto).map(|(_, (records, _))| records).sum();
-            let reason = if self.limits.victim == Victim::Oldest { "drop_oldest" } else { "max_age" };
+            let reason = if *aged { "max_age" } else { "drop_oldest" };
             let first = state.next.max(*from);
             if first <= *upto {
                 state.give_up(first, *upto, records.saturating_sub(theirs), reason);

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::file::EdgeId;
 use super::progress::Progress;
+use super::pump::Origin;
 use crate::telemetry::EdgeSnapshot;
 
 pub(super) use pumping::Step;
@@ -204,14 +205,16 @@ impl DurableEdge {
     }
 
     /// Whether a batch that was handed over is done already.
-    pub fn is_done(&self, sequence: u64) -> bool {
-        self.state().progress.is_done(sequence)
+    pub(super) fn is_done(&self, epoch: u64, sequence: u64) -> bool {
+        let state = self.state();
+        state.epoch == epoch && state.progress.is_done(sequence)
     }
 
-    /// How far the edge is taken when these batches, in rising order, are taken as well.
-    pub fn position_with(&self, sequences: impl Iterator<Item = u64>) -> Position {
+    /// How far the edge is taken when these batches of it, in rising order, are taken as well.
+    pub fn position_with<'a>(&self, batches: impl Iterator<Item = &'a Origin>) -> Position {
         let state = self.state();
-        let sequence = state.progress.taken_with(sequences);
+        let of_this_queue = batches.filter(|origin| origin.epoch == state.epoch);
+        let sequence = state.progress.taken_with(of_this_queue.map(|origin| origin.sequence));
         Position { edge: Arc::clone(&self.name), epoch: state.epoch, sequence }
     }
 
@@ -236,7 +239,12 @@ impl DurableEdge {
             state.depth -= records;
         }
         state.progress.done(sequence, sequence);
+        let over = state.sender_gone && state.on_their_way.is_empty();
         drop(state);
+        if over {
+            // The pump may have waited for nothing but this.
+            self.more.notify_one();
+        }
         // The keeper stores positions with the next commit, or when a little time has passed: a sync each would be too much.
         if was_quiet {
             self.work.notify_one();

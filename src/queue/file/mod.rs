@@ -5,12 +5,15 @@
 
 mod write;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
-use fieldflow_storage::{Ballast, Durability, Format, Settings, Worker, crash_point, empty_log, fault, free_bytes};
+use fieldflow_storage::{
+    Ballast, Durability, Format, Settings, Worker, crash_point, empty_log, fault, free_bytes, is_damage,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
@@ -116,6 +119,8 @@ pub(super) struct Evicted {
     pub(super) upto: u64,
     pub(super) records: u64,
     pub(super) bytes: u64,
+    /// They were too old, rather than in the way.
+    pub(super) aged: bool,
 }
 
 /// What a commit came to.
@@ -148,6 +153,8 @@ pub(super) struct ReadBack {
 pub(super) struct QueueFile {
     path: PathBuf,
     ballast: Ballast,
+    /// What SQLite found damaged while the file was in use.
+    damage: Cell<Option<String>>,
     connection: Connection,
     epoch: u64,
     last: HashMap<EdgeId, u64>,
@@ -176,6 +183,7 @@ impl QueueFile {
         let epoch = epoch.map_err(failed)? as u64;
         let mut file = Self {
             ballast: Ballast::beside(path, BALLAST),
+            damage: Cell::default(),
             connection,
             epoch,
             last: HashMap::new(),
@@ -198,6 +206,18 @@ impl QueueFile {
         let mut opener = Worker::start(name, ()).map_err(failed)?;
         let file = opener.call(move |()| open(&path)).await?;
         Worker::start(name, file).map_err(failed)
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> NodeError {
+        if is_damage(error) {
+            self.damage.set(Some(error.to_string()));
+        }
+        fault::writing(&self.path, error)
+    }
+
+    /// What was found damaged since the file was opened: it must be set aside.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.damage.take()
     }
 
     /// Empties the log, so that the next start finds a file that was closed in peace.
@@ -271,7 +291,7 @@ impl QueueFile {
             )
         });
         let found: rusqlite::Result<Vec<Found>> = found.collect();
-        let found = found.map_err(|error| fault::writing(&self.path, &error))?;
+        let found = found.map_err(|error| self.failed(&error))?;
         self.last = found.iter().map(|edge| (edge.id, edge.last)).collect();
         Ok(found)
     }
@@ -284,7 +304,7 @@ impl QueueFile {
                 let range = [key(edge, 0), key(edge, LAST_SEQUENCE)];
                 oldest.query_row(range, |row| row.get(0).map(Timestamp)).optional()
             })
-            .map_err(|error| fault::writing(&self.path, &error))
+            .map_err(|error| self.failed(&error))
     }
 
     /// The sequences and bytes of an edge's batches beyond one: what a commit did of which nobody knows how it ended.
@@ -297,7 +317,7 @@ impl QueueFile {
                     |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64 & LAST_SEQUENCE, unsigned(row, 1)?));
                 beyond.query_map(range, place)?.collect()
             })
-            .map_err(|error| fault::writing(&self.path, &error))
+            .map_err(|error| self.failed(&error))
     }
 
     /// Does all of it in one transaction. After an error nothing of it was done, and the file must be opened anew.
@@ -311,17 +331,17 @@ impl QueueFile {
             crash_point("queue.commit.done");
             Ok(committed)
         });
-        done.map_err(|error| fault::writing(&self.path, &error))
+        done.map_err(|error| self.failed(&error))
     }
 
     /// Reads batches of an edge from this one on, at least one if there is one, up to so many bytes.
     pub(super) fn read(&self, edge: EdgeId, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
-        self.read_some(edge, from, most).map_err(|error| fault::writing(&self.path, &error))
+        self.read_some(edge, from, most).map_err(|error| self.failed(&error))
     }
 
     /// Reads the dictionary anew: another connection may have added to it.
     pub(super) fn refresh(&mut self) -> Result<(), NodeError> {
-        self.load_tags().map_err(|error| fault::writing(&self.path, &error))
+        self.load_tags().map_err(|error| self.failed(&error))
     }
 
     fn read_some(&self, edge: EdgeId, from: u64, most: u64) -> rusqlite::Result<Vec<ReadBack>> {

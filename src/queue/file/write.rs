@@ -127,7 +127,7 @@ fn throw_away(transaction: &Transaction<'_>, evict: &Evict) -> rusqlite::Result<
     }
     let Some(upto) = upto else { return Ok(None) };
     let (records, bytes) = delete(transaction, evict.edge, evict.from, upto)?;
-    Ok(Some(Evicted { edge: evict.edge, from: evict.from, upto, records, bytes }))
+    Ok(Some(Evicted { edge: evict.edge, from: evict.from, upto, records, bytes, aged: evict.bytes == 0 }))
 }
 
 fn bury(transaction: &Transaction<'_>, letter: &Letter, now: Timestamp) -> rusqlite::Result<()> {
