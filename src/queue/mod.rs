@@ -9,6 +9,7 @@
 //! | [`durable`] | one edge: what is pending, in the file, on its way, done; its limits and figures |
 //! | [`keeper`] | the task that commits for all edges |
 //! | [`pump`](mod@pump) | hands over what is committed, from memory or from the disk |
+//! | [`inspect`] | looks into the file, beside a running pipeline or without one; deletes from it |
 //! | `file`, `codec`, `progress` | the file, a batch as bytes, which batches are done |
 //!
 //! The file is SQLite in WAL mode with `synchronous=FULL`. The consumer keeps its own position where it can (the `sqlite` sink
@@ -18,10 +19,12 @@
 mod codec;
 pub mod durable;
 mod file;
+pub mod inspect;
 pub mod keeper;
 mod progress;
 pub mod pump;
 
 pub use durable::{DurableEdge, Limits, Victim};
+pub use inspect::{Backlog, Inspector, Letter, Pile, Waiting, What, purge};
 pub use keeper::{FILE, Keeper};
 pub use pump::{Origin, Outlet, pump};

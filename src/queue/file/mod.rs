@@ -3,6 +3,7 @@
 //! What is put in is committed in one transaction with what is taken out, for all edges of the pipeline: one sync of the disk
 //! serves them all.
 
+mod purge;
 mod write;
 
 use std::cell::Cell;
@@ -17,17 +18,18 @@ use fieldflow_storage::{
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
+pub(super) use purge::Purged;
 use write::Writer;
 
 /// What an SQLite file of ours says that it is: "ffqu".
-const FORMAT: Format = Format {
+pub(super) const FORMAT: Format = Format {
     application_id: 0x6666_7175,
     what: "the state of a fieldflow pipeline",
     migrations: &[include_str!("../schema/1.sql")],
 };
 
 const SEQUENCE_BITS: u32 = 47;
-const LAST_SEQUENCE: u64 = (1 << SEQUENCE_BITS) - 1;
+pub(super) const LAST_SEQUENCE: u64 = (1 << SEQUENCE_BITS) - 1;
 
 /// Most batches that one transaction takes out, so that a long backlog never makes a commit wait.
 const MOST_TAKEN: u64 = 2000;
@@ -62,13 +64,28 @@ pub(super) fn is_full(path: &Path) -> bool {
 /// Where an edge stands in the file.
 pub(super) type EdgeId = u16;
 
-fn key(edge: EdgeId, sequence: u64) -> i64 {
+pub(super) fn key(edge: EdgeId, sequence: u64) -> i64 {
     (i64::from(edge) << SEQUENCE_BITS) | (sequence.min(LAST_SEQUENCE) as i64)
 }
 
 /// A number that is never negative in a sound file; SQLite knows signed ones only.
-fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(at).map(|number| number.max(0) as u64)
+}
+
+/// The tags by the numbers that batches have for them.
+pub(super) fn dictionary(connection: &Connection) -> rusqlite::Result<HashMap<u32, Tag>> {
+    let mut tags = HashMap::new();
+    let mut rows = connection.prepare("SELECT id, name, checksum FROM tags")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, name, sum): (u32, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // A damaged name is left out: what refers to it is set aside instead of going to another tag.
+        if let (true, Ok(tag)) = (codec::checksum(&name) == sum, Tag::new(&name)) {
+            tags.insert(id, tag);
+        }
+    }
+    Ok(tags)
 }
 
 /// An edge as it was found when the file was opened.
@@ -232,16 +249,9 @@ impl QueueFile {
     }
 
     fn load_tags(&mut self) -> rusqlite::Result<()> {
-        (self.numbers, self.tags) = (TagMap::default(), HashMap::new());
-        let mut rows = self.connection.prepare("SELECT id, name, checksum FROM tags")?;
-        let mut rows = rows.query([])?;
-        while let Some(row) = rows.next()? {
-            let (id, name, sum): (u32, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            // A damaged name is left out: what refers to it is set aside instead of going to another tag.
-            if let (true, Ok(tag)) = (codec::checksum(&name) == sum, Tag::new(&name)) {
-                *self.numbers.slot(tag) = Some(id);
-                self.tags.insert(id, tag);
-            }
+        (self.numbers, self.tags) = (TagMap::default(), dictionary(&self.connection)?);
+        for (id, tag) in &self.tags {
+            *self.numbers.slot(*tag) = Some(*id);
         }
         Ok(())
     }

@@ -92,7 +92,12 @@ fn take(transaction: &Transaction<'_>, edge: EdgeId, upto: u64) -> rusqlite::Res
 }
 
 /// Deletes a range of batches; how many records and bytes it was.
-fn delete(transaction: &Transaction<'_>, edge: EdgeId, from: u64, upto: u64) -> rusqlite::Result<(u64, u64)> {
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    edge: EdgeId,
+    from: u64,
+    upto: u64,
+) -> rusqlite::Result<(u64, u64)> {
     let range = [key(edge, from), key(edge, upto)];
     let (records, bytes): (i64, i64) = transaction
         .prepare_cached(
