@@ -7,7 +7,7 @@ const LONGEST: usize = 400;
 
 /// Each room of `src/` with the rooms that it may import. `telemetry` and the contract are open to all but `diagnostics`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("cli", &["config", "diagnostics", "graph", "runtime", "telemetry", "web"]),
+    ("cli", &["config", "diagnostics", "graph", "queue", "runtime", "telemetry", "web"]),
     ("web", &["telemetry"]),
     ("runtime", &["graph", "queue", "telemetry"]),
     ("queue", &["telemetry"]),

@@ -9,6 +9,7 @@ mod load;
 mod nodes;
 mod output;
 mod query;
+mod queue;
 mod run;
 mod schema;
 mod simulate;
@@ -66,6 +67,7 @@ enum Verb {
     Simulate(simulate::Args),
     Query(query::Args),
     Export(export::Args),
+    Queue(queue::Args),
     Completions(completions::Args),
 }
 
@@ -80,6 +82,7 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Simulate(args) => simulate::run(&args, kinds),
         Verb::Query(args) => query::run(&args, kinds),
         Verb::Export(args) => export::run(&args, kinds),
+        Verb::Queue(args) => queue::run(&args, kinds),
         Verb::Completions(args) => completions::run(&args),
     };
     exit.into()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Exit, Kinds, load, output};
+use super::{Exit, Kinds, load, output, queue};
 use crate::diagnostics::Report;
 
 /// Check pipeline files without running them: every problem in one pass.
@@ -14,6 +14,10 @@ pub(super) struct Args {
     /// The pipeline files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// The folder below which each pipeline keeps its data. What waits there for edges that are not in the file any more is
+    /// told.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data_dir: PathBuf,
     /// How to print what is found.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -35,6 +39,9 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
     for path in &args.files {
         let before = (report.errors(), report.warnings());
         let checked = load::check(path, kinds, &mut report);
+        if let Some((file, graph)) = &checked {
+            queue::report(file, graph, &args.data_dir, &mut report);
+        }
         if let (Some((_, graph)), Format::Human) = (checked, args.format)
             && before == (report.errors(), report.warnings())
         {

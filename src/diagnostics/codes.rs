@@ -143,6 +143,11 @@ codes! {
          The message is the node's own.";
     UNREADABLE_OPTIONS = "E0402", "a node's options cannot be read",
         "The options fit the schema of the node, but the node cannot read them. The message is the node's own.";
+    ORPHANED_BACKLOG = "W0301", "records wait on disk for an edge that is gone",
+        "The edge was durable when the pipeline last ran, and records that were acknowledged still wait in it, in the file \
+         `state.db` of the pipeline's data folder. The pipeline file does not have this edge any more, or not as a durable \
+         one, so nobody sends them. An edge is known by its ends: if one of them was renamed, give it its old name until the \
+         records are sent. Or save them with `fieldflow queue export`, and delete them with `fieldflow queue purge`.";
     NODE_WARNING = "W0401", "a node's options are probably not meant so",
         "The pipeline can run, but the node finds a value that will hardly do what is wanted. The message is the node's \
          own.";

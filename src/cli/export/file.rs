@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 
 /// A file to be written. Dropped before it is finished, it leaves nothing.
-pub(super) struct WholeFile {
+pub(in crate::cli) struct WholeFile {
     path: PathBuf,
     begun: PathBuf,
 }
 
 impl WholeFile {
     /// A file at this path. What is there and cannot be meant to be replaced is refused.
-    pub(super) fn new(path: &Path, database: &Path) -> Result<Self, Failure> {
+    pub(in crate::cli) fn new(path: &Path, database: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         // A link stays a link: what it leads to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -41,12 +41,12 @@ impl WholeFile {
     }
 
     /// The file under the name that it has while it is not whole.
-    pub(super) fn begin(&self) -> Result<File, Failure> {
+    pub(in crate::cli) fn begin(&self) -> Result<File, Failure> {
         File::create(&self.begun).map_err(|error| self.failed(&error))
     }
 
     /// Gives the file its name, once all of it is on the disk.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(in crate::cli) fn finish(self) -> Result<(), Failure> {
         self.settle().map_err(|error| self.failed(&error))
     }
 

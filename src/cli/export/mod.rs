@@ -2,20 +2,19 @@
 
 mod file;
 mod progress;
+mod stop;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use fieldflow_contract::{Clock as _, SystemClock};
 
-use super::run::{Signals, block_on};
 use super::store::{Ask, Beat, Columns, Failure, Format, Place, Selection, Store, What, answer, sheet};
 use super::{Exit, Kinds, output};
-use file::WholeFile;
-use progress::Progress;
+pub(super) use file::WholeFile;
+pub(super) use progress::Progress;
+pub(super) use stop::stoppable;
 
 /// Write what a pipeline's sqlite sink stored into a file: all of it, or a range of time.
 ///
@@ -132,38 +131,17 @@ impl Out {
     }
 }
 
-/// Writes the file on a thread of its own, so that a signal can stop it between two slices and nothing is left behind.
 fn to_file(job: Job, file: WholeFile) -> Result<Exit, Failure> {
-    let mut ended = Err(Failure::told(Exit::No));
-    let exit = block_on(async {
-        let mut signals = Signals::catch();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let mut work = tokio::task::spawn_blocking(move || write_whole(&job, file, &stopped));
-        let joined = tokio::select! {
-            joined = &mut work => joined,
-            () = signals.next() => {
-                stop.store(true, Ordering::Relaxed);
-                work.await
-            }
-        };
-        ended = joined.unwrap_or_else(|error| Err(Failure::unasked(format!("the export broke off: {error}"))));
-        Exit::Well
-    });
-    if exit == Exit::Well { ended } else { Ok(exit) }
-}
-
-fn write_whole(job: &Job, file: WholeFile, stop: &AtomicBool) -> Result<Exit, Failure> {
-    let mut progress = Progress::new(true);
-    let rows = job.write(file.begin()?, &mut |beat| {
-        progress.show(beat);
-        if stop.load(Ordering::Relaxed) {
-            return Err(Failure::no(format!("stopped: {} was not written", job.ask.to)));
-        }
-        Ok(())
+    let rows = stoppable(move |stop| {
+        let mut progress = Progress::new(true);
+        let rows = job.write(file.begin()?, &mut |beat| {
+            progress.show(beat);
+            stop.check(&job.ask.to)
+        })?;
+        file.finish()?;
+        progress.end(rows, &job.ask.to);
+        Ok(rows)
     })?;
-    file.finish()?;
-    progress.end(rows, &job.ask.to);
     if rows == 0 {
         output::warning("there are no samples in this range");
     }

@@ -13,7 +13,7 @@ const SILENT: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(250);
 
 /// The line of progress on stderr.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     wanted: bool,
     began: Instant,
     /// When the line was last written; `None` before it was.
@@ -22,12 +22,12 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins to measure. Nothing is shown if stderr is no terminal, or if it is not wanted.
-    pub(super) fn new(wanted: bool) -> Self {
+    pub(in crate::cli) fn new(wanted: bool) -> Self {
         Self { wanted: wanted && io::stderr().is_terminal(), began: Instant::now(), shown: None }
     }
 
     /// Shows how far it is, if it is time to.
-    pub(super) fn show(&mut self, beat: Beat) {
+    pub(in crate::cli) fn show(&mut self, beat: Beat) {
         let due = self.shown.map_or(SILENT < self.began.elapsed(), |shown| EVERY < shown.elapsed());
         if self.wanted && due {
             self.shown = Some(Instant::now());
@@ -37,7 +37,7 @@ impl Progress {
     }
 
     /// Says what was written, if somebody is looking.
-    pub(super) fn end(&self, rows: u64, to: &str) {
+    pub(in crate::cli) fn end(&self, rows: u64, to: &str) {
         if self.shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }

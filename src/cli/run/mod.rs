@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::simulate::Simulation;
-use super::{Exit, Kinds, load, output};
+use super::{Exit, Kinds, load, output, queue};
 use crate::diagnostics::Secrets;
 use crate::graph::Graph;
 use crate::runtime::{DirLock, Environment, Observer, Plan, Running};
@@ -142,6 +142,9 @@ async fn prepare(args: &Args, graphs: &[Graph], kinds: Kinds) -> Result<Ready, S
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
     let locks = graphs.iter().map(|graph| DirLock::take(&args.data_dir.join(&graph.name)));
     let locks = locks.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    for graph in graphs {
+        queue::warn(graph, &args.data_dir);
+    }
     let simulation = if args.simulate { Some(Simulation::bind(graphs, kinds).await?) } else { None };
     let web = listen(args.listen.as_deref()).await?;
     Ok(Ready { plans, _locks: locks, exporter, web, simulation })

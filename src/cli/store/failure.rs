@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use fieldflow_contract::NodeError;
 use rusqlite::{Error, ErrorCode};
 
 use crate::cli::{Exit, output};
@@ -35,7 +36,7 @@ impl Failure {
     }
 
     /// It cannot even be told whether there is a database.
-    pub(super) fn finding(path: &Path, error: &io::Error) -> Self {
+    pub(in crate::cli) fn finding(path: &Path, error: &io::Error) -> Self {
         Self::unasked(format!("{}: {UNREADABLE} ({error})", path.display()))
     }
 
@@ -67,6 +68,11 @@ impl Failure {
             _ => "it cannot be written",
         };
         Self::unasked(format!("{to}: {what} ({error})"))
+    }
+
+    /// The file of a pipeline's durable edges could not be opened or read.
+    pub(in crate::cli) fn state(error: &NodeError) -> Self {
+        Self::unasked(error.to_string())
     }
 
     /// Says it, if there is something to say; how the verb ends.

@@ -15,6 +15,6 @@ mod select;
 pub(super) use answer::{Ask, Beat, What, answer};
 pub(super) use database::Store;
 pub(super) use failure::Failure;
-pub(super) use format::{Columns, Format, sheet};
-pub(super) use place::Place;
+pub(super) use format::{Cell, Columns, Csv, Format, Row, Sheet, Table, sheet};
+pub(super) use place::{Place, is_database, is_name};
 pub(super) use select::Selection;

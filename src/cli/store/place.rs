@@ -105,11 +105,12 @@ impl Place {
 }
 
 /// Whether a name may become that of a folder; of one that may not, the report tells.
-fn is_name(name: &str) -> bool {
+pub(in crate::cli) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-fn is_database(path: &Path) -> bool {
+/// Whether a file is an SQLite database, as its first bytes have it.
+pub(in crate::cli) fn is_database(path: &Path) -> bool {
     let mut head = [0; 16];
     File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"SQLite format 3\0"
 }

@@ -11,13 +11,13 @@ const PAGES: u32 = 1000;
 
 /// How much was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Purged {
+pub(in crate::queue) struct Purged {
     /// Batches.
-    pub batches: u64,
+    pub(in crate::queue) batches: u64,
     /// Records, where their number is known without reading them.
-    pub records: u64,
+    pub(in crate::queue) records: u64,
     /// Bytes.
-    pub bytes: u64,
+    pub(in crate::queue) bytes: u64,
 }
 
 impl QueueFile {

@@ -2,7 +2,7 @@
 //!
 //! SQLite would make a `-wal` and a `-shm` file to read, and leave them. Where there is no log, the file is all there is, and is
 //! read as one that nobody changes. Where there is one, a pipeline runs or was stopped hard, and the index of the log is there,
-//! too; it is read, not kept.
+//! too; both are read, and nothing in them is changed.
 
 use std::fmt::Write as _;
 use std::path::Path;

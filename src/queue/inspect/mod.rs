@@ -185,10 +185,10 @@ impl Inspector {
     }
 }
 
-/// Deletes what was counted as `pile` with the same `before`; what came later stays.
+/// Deletes what was counted as `pile` with the same `before`, and says how much that was; what came later stays.
 ///
 /// The caller holds the lock of the pipeline's folder: a running pipeline knows how much waits, and would not be told.
-pub fn purge(path: &Path, what: What<'_>, pile: &Pile, before: Option<Timestamp>) -> Result<Purged, NodeError> {
+pub fn purge(path: &Path, what: What<'_>, pile: &Pile, before: Option<Timestamp>) -> Result<Pile, NodeError> {
     let mut file = QueueFile::open(path)?;
     let purged = match what {
         What::Edge(edge) => file.purge_edge(edge.id, pile.upto as u64, before)?,
@@ -196,7 +196,8 @@ pub fn purge(path: &Path, what: What<'_>, pile: &Pile, before: Option<Timestamp>
         What::Damaged => file.purge_damaged(pile.upto, before)?,
     };
     file.shrink()?;
-    Ok(purged)
+    let Purged { batches, records, bytes } = purged;
+    Ok(Pile { batches, records: pile.records.map(|_| records), bytes, ..*pile })
 }
 
 #[cfg(test)]

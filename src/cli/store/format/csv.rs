@@ -3,20 +3,33 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use fieldflow_contract::Value;
+use fieldflow_contract::{Record, Value};
 
 use super::{Columns, Row, Sheet, plain};
 
 /// Writes rows as lines of comma-separated values.
-pub(super) struct Csv<W> {
+pub(in crate::cli) struct Csv<W> {
     out: W,
 }
 
 impl<W: Write> Csv<W> {
     /// Begins with the header.
-    pub(super) fn new(columns: &Columns, mut out: W) -> io::Result<Self> {
-        writeln!(out, "{}", columns.names().join(","))?;
+    pub(super) fn new(columns: &Columns, out: W) -> io::Result<Self> {
+        Self::of(&columns.names(), out)
+    }
+
+    /// Begins with a header of these names.
+    pub(in crate::cli) fn of(names: &[&str], mut out: W) -> io::Result<Self> {
+        writeln!(out, "{}", names.join(","))?;
         Ok(Self { out })
+    }
+
+    /// Writes a line of texts, and a sample behind them.
+    pub(in crate::cli) fn noted(&mut self, notes: &[&str], record: &Record) -> io::Result<()> {
+        for note in notes {
+            write!(self.out, "{},", quoted((*note).into()))?;
+        }
+        self.row(Row::Sample(record))
     }
 }
 

@@ -12,6 +12,9 @@ use std::io;
 
 use fieldflow_contract::{Record, Tag, Timestamp, Value};
 
+pub(in crate::cli) use csv::Csv;
+pub(in crate::cli) use table::{Cell, Table};
+
 use super::Failure;
 use super::bucket::{Agg, Bucket};
 

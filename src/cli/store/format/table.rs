@@ -10,7 +10,7 @@ use super::{Columns, Row, Sheet, plain};
 const BLOCK: usize = 1000;
 
 /// Writes rows in columns.
-pub(super) struct Table<W> {
+pub(in crate::cli) struct Table<W> {
     names: Vec<&'static str>,
     widths: Vec<usize>,
     rows: Vec<Vec<Cell>>,
@@ -18,28 +18,49 @@ pub(super) struct Table<W> {
     out: W,
 }
 
-struct Cell {
+/// What stands in a column of a row.
+pub(in crate::cli) struct Cell {
     text: String,
     width: usize,
     right: bool,
 }
 
 impl Cell {
-    fn new(text: &str, right: bool) -> Self {
+    /// A text; a number stands to the right.
+    pub(in crate::cli) fn new(text: &str, right: bool) -> Self {
         // A text can come from a device, and must not be able to steer the terminal.
         let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         Self { width: text.chars().count(), text, right }
+    }
+
+    /// A value.
+    pub(in crate::cli) fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::new("-", true),
+            value => Self::new(&plain(value), value.as_f64().is_some()),
+        }
     }
 }
 
 impl<W: Write> Table<W> {
     /// Begins.
     pub(super) fn new(columns: &Columns, out: W) -> Self {
-        let names = columns.names();
+        Self::of(columns.names(), out)
+    }
+
+    /// Begins with columns of these names.
+    pub(in crate::cli) fn of(names: Vec<&'static str>, out: W) -> Self {
         Self { widths: vec![0; names.len()], names, rows: Vec::new(), begun: false, out }
     }
 
-    fn print(&mut self) -> io::Result<()> {
+    /// Adds a row.
+    pub(in crate::cli) fn line(&mut self, cells: Vec<Cell>) -> io::Result<()> {
+        self.rows.push(cells);
+        if self.rows.len() < BLOCK { Ok(()) } else { self.print() }
+    }
+
+    /// Prints what was held back.
+    pub(in crate::cli) fn print(&mut self) -> io::Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
@@ -73,15 +94,11 @@ impl<W: Write> Table<W> {
 impl<W: Write> Sheet for Table<W> {
     fn row(&mut self, row: Row<'_>) -> io::Result<()> {
         let mut cells = vec![Cell::new(row.tag().name(), false), Cell::new(&row.time().to_string(), false)];
-        cells.extend(row.values().iter().map(|value| match value {
-            Value::Null => Cell::new("-", true),
-            value => Cell::new(&plain(value), value.as_f64().is_some()),
-        }));
+        cells.extend(row.values().iter().map(Cell::of));
         if let Row::Sample(record) = row {
             cells.push(Cell::new(&record.quality.to_string(), false));
         }
-        self.rows.push(cells);
-        if self.rows.len() < BLOCK { Ok(()) } else { self.print() }
+        self.line(cells)
     }
 
     fn finish(&mut self) -> io::Result<()> {
