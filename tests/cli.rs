@@ -58,21 +58,21 @@ impl Site {
 }
 
 /// A running pipeline; it is ended with the test.
-struct Started {
-    child: Child,
+pub(crate) struct Started {
+    pub(crate) child: Child,
     stderr: BufReader<std::process::ChildStderr>,
     heard: String,
 }
 
 impl Started {
-    fn new(command: &mut Command) -> Self {
+    pub(crate) fn new(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child, stderr, heard: String::new() }
     }
 
     /// Reads stderr up to a line with these words.
-    fn hear(&mut self, words: &str) -> String {
+    pub(crate) fn hear(&mut self, words: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "ended before it said `{words}`:\n{}", self.heard);
@@ -83,12 +83,12 @@ impl Started {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Waits for the end; the exit code and all that was said on stderr.
-    fn end(mut self) -> (i32, String) {
+    pub(crate) fn end(mut self) -> (i32, String) {
         self.stderr.read_to_string(&mut self.heard).unwrap();
         (self.child.wait().unwrap().code().unwrap(), std::mem::take(&mut self.heard))
     }
@@ -242,22 +242,69 @@ fn findings_can_be_read_by_a_program() {
 #[test]
 fn a_dry_run_opens_no_socket_and_writes_no_file() {
     let site = Site::demo();
-    let before = fs::read_dir(site.dir.path()).unwrap().count();
+    assert!(dry_run(&site).is_none_or(|said| said.contains("well")));
+    // Records wait for an edge that is gone: in a file at rest, and in one that somebody has open.
+    let stopped = crate::queue::Stalled::named("demo").stop();
+    for name in ["demo", "demo-2"] {
+        fs::create_dir_all(site.data().join(name)).unwrap();
+    }
+    fs::copy(stopped.state(), site.data().join("demo/state.db")).unwrap();
+    assert!(dry_run(&site).is_none_or(|said| said.contains("W0301")));
+    let writer = rusqlite::Connection::open(site.data().join("demo/state.db")).unwrap();
+    writer.execute_batch("UPDATE edges SET records = 1234").unwrap();
+    assert!(dry_run(&site).is_none_or(|said| said.contains("1,234 records")));
+    // A hard stop whose index is lost: it could not be read without writing.
+    for file in ["state.db", "state.db-wal"] {
+        fs::copy(site.data().join("demo").join(file), site.data().join("demo-2").join(file)).unwrap();
+    }
+    fs::write(&site.file, fs::read_to_string(&site.file).unwrap().replace("name: demo", "name: demo-2")).unwrap();
+    assert!(dry_run(&site).is_none_or(|said| said.contains("well")));
+}
+
+/// Validates the site's file and looks at every system call that could write; what was said. `None` where there is no strace.
+fn dry_run(site: &Site) -> Option<String> {
+    let before = names_below(site.dir.path());
     let log = tempfile::NamedTempFile::new().unwrap();
     let traced = Command::new("strace")
-        .args(["-f", "-qq", "-e", "trace=socket,connect,bind,openat,open,creat,mkdir,unlink,rename", "-o"])
+        .args([
+            "-f",
+            "-qq",
+            "-e",
+            "trace=socket,connect,bind,openat,open,creat,mkdir,unlink,rename,ftruncate,write,pwrite64",
+            "-o",
+        ])
         .arg(log.path())
-        .args([env!("CARGO_BIN_EXE_fieldflow"), "validate"])
+        .args([env!("CARGO_BIN_EXE_fieldflow"), "validate", "--data-dir", site.data().to_str().unwrap()])
         .arg(&site.file)
         .output();
-    assert_eq!(fs::read_dir(site.dir.path()).unwrap().count(), before);
-    let Ok(output) = traced else { return eprintln!("SKIPPED the system calls of a dry run: there is no strace here") };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names_below(site.dir.path()), before);
+    let Ok(output) = traced else {
+        eprintln!("SKIPPED the system calls of a dry run: there is no strace here");
+        return None;
+    };
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
     for call in fs::read_to_string(log.path()).unwrap().lines() {
         let opens_to_read =
             call.contains("open") && !["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.contains(flag));
-        assert!(opens_to_read || call.contains("exited"), "{call}");
+        // SQLite opens a log that is there only like this, also to read it.
+        let opens_log = call.contains("state.db-wal\", O_RDWR");
+        let speaks = call.contains("write(2, ") || call.contains("exited");
+        assert!(opens_to_read || opens_log || speaks, "{call}");
     }
+    Some(said)
+}
+
+fn names_below(folder: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            names.extend(names_below(&path));
+        }
+        names.push(path);
+    }
+    names.sort();
+    names
 }
 
 #[test]
@@ -282,7 +329,7 @@ fn the_catalogue_tells_options_defaults_and_an_example() {
 
 #[test]
 fn help_shows_an_example_for_every_verb() {
-    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "query", "export", "completions"] {
+    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "query", "export", "queue", "completions"] {
         let (code, help, _) = ask(&[verb, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example") && help.contains(&format!("fieldflow {verb}")), "{help}");

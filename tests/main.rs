@@ -7,5 +7,6 @@ mod diagnostics;
 mod generated;
 mod node_cases;
 mod query;
+mod queue;
 mod runtime;
 mod tidy;
