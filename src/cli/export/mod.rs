@@ -46,7 +46,7 @@ enum Shape {
     Csv,
     /// One JSON object a line, a sample as the node `console` prints it.
     Jsonl,
-    /// Apache Parquet: one column for each kind of value. Only in a program built with `--features parquet`.
+    /// Apache Parquet: one column for each kind of value. Not in a program built without the feature `parquet`.
     Parquet,
 }
 
