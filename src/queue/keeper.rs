@@ -8,7 +8,7 @@ use std::time::Duration;
 use fieldflow_contract::{Ack, Batch, Cause, Clock, NodeError, Outcome};
 use fieldflow_storage::{Worker, begin_anew, crash_point};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +22,8 @@ pub const FILE: &str = "state.db";
 const STORE_TAKEN: Duration = Duration::from_millis(200);
 /// A disk that is full or away is tried again after this time.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How often it is looked for what grew too old while nothing else is to do.
+const LOOK_FOR_AGED: Duration = Duration::from_secs(1);
 /// Dead letters in memory; who brings more waits.
 const MOST_LETTERS: usize = 64;
 
@@ -102,8 +104,16 @@ impl Keeper {
 
     /// Commits for as long as there is something to commit; ends after `close` when all is stored.
     pub async fn run(self: Arc<Self>) {
-        let mut keeping =
-            Keeping { keeper: &self, file: None, epoch: 0, in_doubt: None, trouble: None, full: false, slack: false };
+        let mut keeping = Keeping {
+            keeper: &self,
+            file: None,
+            epoch: 0,
+            in_doubt: None,
+            trouble: None,
+            full: false,
+            slack: false,
+            looked: None,
+        };
         loop {
             keeping.set_aside().await;
             if keeping.file.is_none()
@@ -115,7 +125,7 @@ impl Keeper {
             }
             let full = keeping.is_full().await;
             let round = self.gather(!full);
-            if round.is_empty() {
+            if round.is_empty() || keeping.puts_off(&round) {
                 if self.closing.is_cancelled() && self.edges.iter().all(|edge| edge.is_quiet()) {
                     if let Some(file) = keeping.file.take() {
                         file.finish(|file| file.tidy_up()).await;
@@ -146,7 +156,7 @@ impl Keeper {
         };
         match (soon, later) {
             (true, _) => drop(timeout(STORE_TAKEN, something).await),
-            (_, true) => drop(timeout(Duration::from_secs(1), something).await),
+            (_, true) => drop(timeout(LOOK_FOR_AGED, something).await),
             _ => something.await,
         }
     }
@@ -190,6 +200,13 @@ impl Round {
         let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
         puts.is_empty() && taken.is_empty() && evict.is_empty() && damaged.is_empty() && letters.is_empty()
     }
+
+    /// Whether it does nothing but look for what grew too old.
+    fn only_looks(&self) -> bool {
+        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
+        let looks = evict.iter().all(|evict| evict.bytes == 0);
+        looks && puts.is_empty() && taken.is_empty() && damaged.is_empty() && letters.is_empty()
+    }
 }
 
 /// The keeper at work.
@@ -205,6 +222,8 @@ struct Keeping<'a> {
     full: bool,
     /// There is room in the file that can be given back to the disk.
     slack: bool,
+    /// When nothing was found that is too old.
+    looked: Option<Instant>,
 }
 
 impl Keeping<'_> {
@@ -291,6 +310,12 @@ impl Keeping<'_> {
         self.full
     }
 
+    /// Whether a round need not be done now: a backlog with a `max_age` can be looked through again at any moment.
+    fn puts_off(&self, round: &Round) -> bool {
+        let lately = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_FOR_AGED);
+        round.only_looks() && (lately || self.keeper.closing.is_cancelled())
+    }
+
     /// Gives room back while there is nothing else to do.
     async fn tidy(&mut self) {
         if self.slack
@@ -309,6 +334,7 @@ impl Keeping<'_> {
         match file.call(move |file| file.commit(&group)).await {
             Ok(committed) => {
                 self.slack |= !committed.freed.is_empty();
+                self.looked = committed.evicted.is_empty().then(Instant::now);
                 self.done(round, &committed);
                 Ok(())
             }
