@@ -67,7 +67,8 @@ impl DurableEdge {
         let Some(id) = state.id else { return Chores::default() };
         let too_old = self.limits.max_age.map(|age| self.clock.now() - age);
         let over = (state.disk_bytes + incoming).saturating_sub(self.limits.max_bytes);
-        let waits = state.next <= state.last && state.resumed;
+        // A consumer that was never there yet is no reason to fill the disk.
+        let waits = state.next <= state.last;
         let evict_bytes = if self.limits.victim == Victim::Oldest { over } else { 0 };
         let evict = (waits && (evict_bytes != 0 || too_old.is_some())).then_some(Evict {
             edge: id,
