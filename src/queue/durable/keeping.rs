@@ -36,6 +36,7 @@ impl DurableEdge {
             state.on_their_way.clear();
             state.again.clear();
             state.failed.clear();
+            state.damaged.clear();
             state.skipped = 0;
         }
         state.id = Some(found.id);
