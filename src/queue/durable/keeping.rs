@@ -77,6 +77,7 @@ impl DurableEdge {
             bytes: evict_bytes,
             before: too_old,
         });
+        state.passed = evict.as_ref().map(|_| Vec::new());
         let mut taken = state.progress.taken();
         if state.stored < state.skipped {
             // On its own, so that the file tells how much that was.
@@ -138,17 +139,18 @@ impl DurableEdge {
         for Evicted { from, upto, records, bytes, aged, .. } in
             committed.evicted.iter().filter(|evicted| evicted.edge == id)
         {
-            // The pump may have taken some of them meanwhile: those are on their way, and no longer on disk.
-            let theirs: u64 = state.on_their_way.range(from..=upto).map(|(_, (records, _))| records).sum();
+            // The pump may have taken some of them meanwhile: those are on their way or done, and no longer on disk.
+            let passed = state.passed.iter().flatten().filter(|(sequence, _)| (from..=upto).contains(&sequence));
+            let theirs: u64 = passed.map(|(_, records)| records).sum();
             let reason = if *aged { "max_age" } else { "drop_oldest" };
+            // It may also have seen that they are gone, and gone on behind them: they are given up all the same.
             let first = state.next.max(*from);
-            if first <= *upto {
-                state.give_up(first, *upto, records.saturating_sub(theirs), reason);
-                state.next = upto + 1;
-            }
+            state.give_up(first, *upto, records.saturating_sub(theirs), reason);
+            state.next = state.next.max(upto + 1);
             state.disk_bytes = state.disk_bytes.saturating_sub(*bytes);
             state.disk_records = state.disk_records.saturating_sub(*records);
         }
+        state.passed = None;
         drop(state);
         self.room.notify_one();
     }

@@ -82,6 +82,8 @@ struct State {
     /// Handed over and failed: to be handed over again; and how often they failed.
     again: VecDeque<u64>,
     failed: HashMap<u64, u8>,
+    /// What the pump took since a commit was told to evict, by sequence, with the records.
+    passed: Option<Vec<(u64, u64)>>,
     progress: Progress,
     /// What the file knows to be taken.
     stored: u64,
@@ -312,12 +314,21 @@ impl State {
 
     fn hand_over(&mut self, sequence: u64, batch: &Batch) {
         self.next = sequence + 1;
+        self.pass(sequence, batch.len() as u64);
         self.on_their_way.insert(sequence, (batch.len() as u64, batch.received()));
+    }
+
+    fn pass(&mut self, sequence: u64, records: u64) {
+        if let Some(passed) = &mut self.passed {
+            passed.push((sequence, records));
+        }
     }
 
     fn give_up(&mut self, from: u64, upto: u64, records: u64, reason: &'static str) {
         *self.dropped.entry(reason).or_default() += records;
         self.depth = self.depth.saturating_sub(records);
-        self.progress.done(from, upto);
+        if from <= upto {
+            self.progress.done(from, upto);
+        }
     }
 }

@@ -72,6 +72,7 @@ impl DurableEdge {
         let mut state = self.state();
         state.damaged.push((sequence, reason.to_owned()));
         state.next = state.next.max(sequence + 1);
+        state.pass(sequence, records);
         state.give_up(sequence, sequence, records, "damaged");
         drop(state);
         self.work.notify_one();
