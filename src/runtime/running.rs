@@ -124,6 +124,11 @@ impl Running {
             let begin_to_stop = tokio::select! {
                 () = &mut stop, if deadline.is_none() => true,
                 () = over => break false,
+                // It ends after all others, so here it can only have panicked: without it the durable edges would stand still.
+                Some(Err(error)) = self.keeping.join_next() => {
+                    broken = broken.or_else(|| Some(("(runtime)".to_owned(), Cause::new(error.to_string()))));
+                    true
+                }
                 ended = self.tasks.join_next() => match ended {
                     None => break true,
                     Some(Ok((node, Exit::Broken(cause)))) => {
