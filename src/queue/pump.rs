@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::codec::Damage;
-use super::durable::{DurableEdge, Step};
+use super::durable::{DurableEdge, Place, Step};
 use super::file::{QueueFile, ReadBack};
 use super::keeper::Keeper;
 
@@ -57,7 +57,7 @@ pub async fn pump(edge: Arc<DurableEdge>, keeper: Arc<Keeper>, out: impl Outlet,
             return;
         }
         match pump.edge.step() {
-            Step::Live(sequence, batch) => pump.hand_over(sequence, batch).await,
+            Step::Live(place, batch) => pump.hand_over(place, batch).await,
             Step::End => return,
             Step::Wait => {
                 // After a stop the sender closes the edge, and that wakes the pump too.
@@ -71,7 +71,7 @@ pub async fn pump(edge: Arc<DurableEdge>, keeper: Arc<Keeper>, out: impl Outlet,
                     () = pump.replay(from) => {}
                 }
             }
-            Step::Again(sequence, times) => pump.again(sequence, times).await,
+            Step::Again(place, times) => pump.again(place, times).await,
         }
     }
 }
@@ -86,34 +86,35 @@ struct Pump<O> {
 }
 
 impl<O: Outlet> Pump<O> {
-    async fn hand_over(&self, sequence: u64, batch: Batch) {
-        let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
+    async fn hand_over(&self, Place { epoch, sequence }: Place, batch: Batch) {
+        let edge = Arc::clone(&self.edge);
         let ack = Ack::new(move |outcome| edge.resolved(epoch, sequence, outcome));
         self.out.hand_over(batch, ack, Origin { edge: Arc::clone(&self.edge), sequence, epoch }).await;
         crash_point("queue.handed_over");
     }
 
-    async fn replay(&mut self, from: u64) {
+    async fn replay(&mut self, from: Place) {
         let Some(read) = self.reader.read(&self.edge, from, READ_AT_ONCE).await else { return };
         let Some(first) = read.first() else {
             // What was there is gone, which only an eviction does; the edge knows it or is told here.
-            return self.edge.nothing_before(from + 1);
+            return self.edge.nothing_before(Place { sequence: from.sequence + 1, ..from });
         };
-        self.edge.nothing_before(first.sequence);
+        self.edge.nothing_before(Place { sequence: first.sequence, ..from });
         for ReadBack { sequence, records, batch } in read {
+            let place = Place { sequence, ..from };
             match batch {
                 Ok(batch) => {
                     self.wait_for_turn(batch.len()).await;
                     if self.out.is_closed() {
                         return;
                     }
-                    if self.edge.takes(sequence, &batch) {
-                        self.hand_over(sequence, batch.replayed()).await;
+                    if self.edge.takes(place, &batch) {
+                        self.hand_over(place, batch.replayed()).await;
                     }
                 }
                 Err(damage) => {
                     warn!(edge = self.edge.name(), sequence, records, %damage, "a damaged batch is set aside");
-                    self.edge.damaged(sequence, records, &damage.to_string());
+                    self.edge.damaged(place, records, &damage.to_string());
                 }
             }
         }
@@ -127,19 +128,20 @@ impl<O: Outlet> Pump<O> {
     }
 
     /// A batch that failed on its way is tried once more; then it is given up, with its content in the dead letters.
-    async fn again(&mut self, sequence: u64, times: u8) {
-        let Some(read) = self.reader.read(&self.edge, sequence, 1).await else {
-            return self.edge.resolved(self.edge.epoch(), sequence, fieldflow_contract::Outcome::Failed);
+    async fn again(&mut self, place: Place, times: u8) {
+        let Place { epoch, sequence } = place;
+        let Some(read) = self.reader.read(&self.edge, place, 1).await else {
+            return self.edge.not_read(place);
         };
         match read.into_iter().find(|read| read.sequence == sequence).map(|read| read.batch) {
-            Some(Ok(batch)) if times < MOST_FAILURES => self.hand_over(sequence, batch.replayed()).await,
+            Some(Ok(batch)) if times < MOST_FAILURES => self.hand_over(place, batch.replayed()).await,
             Some(Ok(batch)) => {
-                let (edge, epoch) = (Arc::clone(&self.edge), self.edge.epoch());
+                let edge = Arc::clone(&self.edge);
                 let ack = Ack::new(move |_| edge.resolved(epoch, sequence, fieldflow_contract::Outcome::Rejected));
                 self.keeper.bury(self.edge.name(), "it failed twice behind this edge", batch, ack).await;
             }
             // Done, evicted or damaged meanwhile.
-            _ => self.edge.resolved(self.edge.epoch(), sequence, fieldflow_contract::Outcome::Rejected),
+            _ => self.edge.resolved(epoch, sequence, fieldflow_contract::Outcome::Rejected),
         }
     }
 }
@@ -157,9 +159,9 @@ impl Reader {
     }
 
     /// What stands in the file from this batch on; `None` after trouble with the disk, which was waited for.
-    async fn read(&mut self, edge: &DurableEdge, from: u64, most: u64) -> Option<Vec<ReadBack>> {
+    async fn read(&mut self, edge: &DurableEdge, from: Place, most: u64) -> Option<Vec<ReadBack>> {
         let (id, _) = edge.last_committed()?;
-        match self.try_read(id, edge.epoch(), from, most).await {
+        match self.try_read(id, from, most).await {
             Ok(read) => Some(read),
             Err(error) => {
                 warn!(edge = edge.name(), %error, "cannot read what waits on disk");
@@ -174,7 +176,8 @@ impl Reader {
         }
     }
 
-    async fn try_read(&mut self, id: u16, epoch: u64, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+    async fn try_read(&mut self, id: u16, from: Place, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+        let Place { epoch, sequence: from } = from;
         if self.file.as_ref().is_some_and(|(_, of)| *of != epoch) {
             // The file was set aside, and this connection would go on reading it.
             self.file = None;

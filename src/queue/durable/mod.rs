@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::pump::Origin;
 use crate::telemetry::EdgeSnapshot;
 
-pub(super) use pumping::Step;
+pub(super) use pumping::{Place, Step};
 
 /// What to do when the disk space of an edge is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

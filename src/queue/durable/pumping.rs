@@ -4,14 +4,22 @@ use fieldflow_contract::Batch;
 
 use super::DurableEdge;
 
+/// A batch of a queue.
+#[derive(Clone, Copy)]
+pub(in crate::queue) struct Place {
+    /// Which queue: the file may be replaced while the pump is at work on what it has read.
+    pub(in crate::queue) epoch: u64,
+    pub(in crate::queue) sequence: u64,
+}
+
 /// What the pump does next.
 pub(in crate::queue) enum Step {
     /// Hand over this batch, which is still in memory.
-    Live(u64, Batch),
+    Live(Place, Batch),
     /// Read from this batch on.
-    Read(u64),
+    Read(Place),
     /// Read this batch, and hand it over once more; or give it up if it failed before.
-    Again(u64, u8),
+    Again(Place, u8),
     /// Wait for `more`.
     Wait,
     /// There will be no more.
@@ -27,6 +35,14 @@ impl DurableEdge {
         self.state().epoch
     }
 
+    /// The disk could not be read: the batch waits for its next try, which is no fault of its own.
+    pub(in crate::queue) fn not_read(&self, Place { epoch, sequence }: Place) {
+        let mut state = self.state();
+        if state.epoch == epoch {
+            state.again.push_front(sequence);
+        }
+    }
+
     /// What to hand over next.
     pub(in crate::queue) fn step(&self) -> Step {
         let mut state = self.state();
@@ -37,7 +53,7 @@ impl DurableEdge {
         if let Some(sequence) = state.again.pop_front() {
             state.pump_busy = true;
             let times = state.failed.get(&sequence).copied().unwrap_or_default();
-            return Step::Again(sequence, times);
+            return Step::Again(Place { epoch: state.epoch, sequence }, times);
         }
         if state.last < state.next {
             let over = state.sender_gone && state.pending_records == 0 && state.on_their_way.is_empty();
@@ -45,22 +61,23 @@ impl DurableEdge {
         }
         state.pump_busy = true;
         let next = state.next;
+        let place = Place { epoch: state.epoch, sequence: next };
         while state.window.front().is_some_and(|(sequence, _)| *sequence < next) {
             state.pop_window();
         }
         match state.pop_window_if(next) {
             Some(batch) => {
                 state.hand_over(next, &batch);
-                Step::Live(next, batch)
+                Step::Live(place, batch)
             }
-            None => Step::Read(next),
+            None => Step::Read(place),
         }
     }
 
-    /// Notes that a batch that was read is handed over; `false` if it is done meanwhile.
-    pub(in crate::queue) fn takes(&self, sequence: u64, batch: &Batch) -> bool {
+    /// Notes that a batch that was read is handed over; `false` if it is done or its queue is gone meanwhile.
+    pub(in crate::queue) fn takes(&self, Place { epoch, sequence }: Place, batch: &Batch) -> bool {
         let mut state = self.state();
-        if state.progress.is_done(sequence) || sequence < state.next {
+        if state.epoch != epoch || state.progress.is_done(sequence) || sequence < state.next {
             return false;
         }
         state.hand_over(sequence, batch);
@@ -68,8 +85,11 @@ impl DurableEdge {
     }
 
     /// A batch that cannot be decoded: it is set aside and counted.
-    pub(in crate::queue) fn damaged(&self, sequence: u64, records: u64, reason: &str) {
+    pub(in crate::queue) fn damaged(&self, Place { epoch, sequence }: Place, records: u64, reason: &str) {
         let mut state = self.state();
+        if state.epoch != epoch || sequence < state.next {
+            return;
+        }
         state.damaged.push((sequence, reason.to_owned()));
         state.next = state.next.max(sequence + 1);
         state.pass(sequence, records);
@@ -79,9 +99,9 @@ impl DurableEdge {
     }
 
     /// Nothing of what was read lies before this batch: what should be there is gone.
-    pub(in crate::queue) fn nothing_before(&self, sequence: u64) {
+    pub(in crate::queue) fn nothing_before(&self, Place { epoch, sequence }: Place) {
         let mut state = self.state();
-        if state.next < sequence {
+        if state.epoch == epoch && state.next < sequence {
             let gone = state.next;
             state.progress.done(gone, sequence - 1);
             state.next = sequence;
