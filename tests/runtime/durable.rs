@@ -122,6 +122,30 @@ async fn a_full_disk_quota_gives_up_the_oldest_and_counts_them() {
 }
 
 #[tokio::test]
+async fn a_quota_holds_although_the_consumer_was_never_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = probe("d20.a");
+    let body = "nodes: { a: { type: script, id: d20.a, batches: 500 }, b: { type: probe, id: d20.b, away: true } }\n\
+                edges: [{ a -> b: { durable: true, capacity: 100, max_bytes: 8KiB, when_full: drop_oldest } }]";
+    let (_, observer) = run(dir.path(), body, until(|| source.outcomes().len() == 500)).await;
+    let edge = edge(&observer, "a", "b");
+    assert!(edge.disk_bytes.unwrap() < 16 << 10 && edge.dropped["drop_oldest"] != 0, "{edge:?}");
+}
+
+#[tokio::test]
+async fn a_backlog_that_may_grow_too_old_does_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = probe("d21.a");
+    probe("d21.b").open.send_replace(false);
+    let body = "nodes: { a: { type: script, id: d21.a, batches: 100 }, b: { type: probe, id: d21.b } }\n\
+                edges: [{ a -> b: { durable: true, capacity: 100, max_age: 7d } }]";
+    let since = tokio::time::Instant::now();
+    run(dir.path(), body, until(|| source.outcomes().len() == 100)).await;
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+    assert!(!dir.path().join("test/state.db-wal").metadata().is_ok_and(|log| log.len() != 0), "closed in peace");
+}
+
+#[tokio::test]
 async fn a_replay_keeps_to_its_rate() {
     let dir = tempfile::tempdir().unwrap();
     let (source, sink) = (probe("d5.a"), probe("d5.b"));

@@ -203,6 +203,9 @@ pub(crate) struct ProbeConfig {
     /// So many writes find the link broken.
     #[serde(default)]
     fail: u64,
+    /// It is never reached.
+    #[serde(default)]
+    away: bool,
     /// A batch with this value is refused for good.
     reject: Option<i64>,
     /// A batch with this value makes it panic …
@@ -236,6 +239,9 @@ struct Writer {
 
 impl Sink for Writer {
     async fn connect(&mut self) -> Result<(), NodeError> {
+        if self.config.away {
+            return Err(NodeError::Disconnected(Cause::new("the sink is away")));
+        }
         Ok(())
     }
 
