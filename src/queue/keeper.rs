@@ -12,14 +12,17 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::durable::{DurableEdge, Limits, Pending};
+use super::durable::{DurableEdge, Limits};
 use super::file::{Committed, Group, Letter, QueueFile, is_full};
+use super::round::Round;
 
 /// The file's name in the pipeline's folder.
 pub const FILE: &str = "state.db";
 
 /// How long what is done may wait to be stored as done: a crash makes a consumer without a position of its own see so much again.
 const STORE_TAKEN: Duration = Duration::from_millis(200);
+/// So many batches that are done are stored as done at once.
+const MANY_OWED: u64 = 256;
 /// A disk that is full or away is tried again after this time.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is looked for what grew too old while nothing else is to do.
@@ -113,6 +116,7 @@ impl Keeper {
             full: false,
             slack: false,
             looked: None,
+            committed: None,
         };
         loop {
             keeping.set_aside().await;
@@ -176,36 +180,14 @@ impl Keeper {
             round.group.damaged.extend(chores.damaged);
             round.pending.push(pending);
         }
-        for (letter, ack) in self.letters().drain(..) {
-            round.group.letters.push(letter);
-            round.acks.push(ack);
+        if puts {
+            for (letter, ack) in self.letters().drain(..) {
+                round.group.letters.push(letter);
+                round.acks.push(ack);
+            }
+            self.letters_room.notify_one();
         }
-        self.letters_room.notify_one();
         round
-    }
-}
-
-/// What one commit does, and who waits for it.
-#[derive(Default)]
-struct Round {
-    group: Group,
-    /// For each edge what it puts in.
-    pending: Vec<Vec<Pending>>,
-    /// Of the dead letters.
-    acks: Vec<Ack>,
-}
-
-impl Round {
-    fn is_empty(&self) -> bool {
-        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
-        puts.is_empty() && taken.is_empty() && evict.is_empty() && damaged.is_empty() && letters.is_empty()
-    }
-
-    /// Whether it does nothing but look for what grew too old.
-    fn only_looks(&self) -> bool {
-        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
-        let looks = evict.iter().all(|evict| evict.bytes == 0);
-        looks && puts.is_empty() && taken.is_empty() && damaged.is_empty() && letters.is_empty()
     }
 }
 
@@ -224,6 +206,8 @@ struct Keeping<'a> {
     slack: bool,
     /// When nothing was found that is too old.
     looked: Option<Instant>,
+    /// When it last committed.
+    committed: Option<Instant>,
 }
 
 impl Keeping<'_> {
@@ -313,7 +297,15 @@ impl Keeping<'_> {
     /// Whether a round need not be done now: a backlog with a `max_age` can be looked through again at any moment.
     fn puts_off(&self, round: &Round) -> bool {
         let lately = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_FOR_AGED);
-        round.only_looks() && (lately || self.keeper.closing.is_cancelled())
+        round.only_looks() && (lately || self.keeper.closing.is_cancelled()) || self.stores_later(round)
+    }
+
+    /// What is done is stored with the next commit, or a little later with what is done by then: a sync for each ack would wear
+    /// the disk. A long backlog and a full disk are not kept waiting.
+    fn stores_later(&self, round: &Round) -> bool {
+        let just_now = self.committed.is_some_and(|committed| committed.elapsed() < STORE_TAKEN);
+        let owed: u64 = self.keeper.edges.iter().map(|edge| edge.owed()).sum();
+        round.only_stores() && just_now && owed < MANY_OWED && !self.full && !self.keeper.closing.is_cancelled()
     }
 
     /// Gives room back while there is nothing else to do.
@@ -334,6 +326,7 @@ impl Keeping<'_> {
         match file.call(move |file| file.commit(&group)).await {
             Ok(committed) => {
                 self.slack |= !committed.freed.is_empty();
+                self.committed = Some(Instant::now());
                 self.looked = committed.evicted.is_empty().then(Instant::now);
                 self.done(round, &committed);
                 Ok(())

@@ -10,7 +10,7 @@
 //! | [`keeper`] | the task that commits for all edges |
 //! | [`pump`](mod@pump) | hands over what is committed, from memory or from the disk |
 //! | [`inspect`] | looks into the file, beside a running pipeline or without one; deletes from it |
-//! | `file`, `codec`, `progress` | the file, a batch as bytes, which batches are done |
+//! | `round`, `file`, `codec`, `progress` | what one commit does, the file, a batch as bytes, which batches are done |
 //!
 //! The file is SQLite in WAL mode with `synchronous=FULL`. The consumer keeps its own position where it can (the `sqlite` sink
 //! does, in the transaction of the rows): then every batch is stored exactly once. For the others the file keeps it, and what
@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod keeper;
 mod progress;
 pub mod pump;
+mod round;
 
 pub use durable::{DurableEdge, Limits, Victim};
 pub use inspect::{Backlog, Inspector, Letter, Pile, Waiting, What, purge};

@@ -161,6 +161,12 @@ impl DurableEdge {
         state.id.map(|id| (id, state.last))
     }
 
+    /// Batches that are done and that the file does not know to be.
+    pub(in crate::queue) fn owed(&self) -> u64 {
+        let state = self.state();
+        state.progress.taken().saturating_sub(state.stored)
+    }
+
     /// Whether something may grow too old while nobody does anything.
     pub(in crate::queue) fn ages(&self) -> bool {
         self.limits.max_age.is_some() && self.state().disk_records != 0
