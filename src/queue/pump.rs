@@ -140,8 +140,9 @@ impl<O: Outlet> Pump<O> {
                 let ack = Ack::new(move |_| edge.resolved(epoch, sequence, fieldflow_contract::Outcome::Rejected));
                 self.keeper.bury(self.edge.name(), "it failed twice behind this edge", batch, ack).await;
             }
-            // Done, evicted or damaged meanwhile.
-            _ => self.edge.resolved(epoch, sequence, fieldflow_contract::Outcome::Rejected),
+            // Nobody has it any more, and that is counted.
+            Some(Err(_)) => self.edge.gone(place, "damaged"),
+            None => self.edge.gone(place, "drop_oldest"),
         }
     }
 }

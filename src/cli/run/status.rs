@@ -98,14 +98,19 @@ pub(super) fn summary(finished: &Finished, snapshot: &PipelineSnapshot, elapsed:
         grouped(figures.filtered),
         grouped(figures.dropped),
     );
-    if finished.drained && finished.unresolved == 0 {
+    if finished.drained && finished.unresolved == 0 && finished.left.is_empty() {
         text.push_str("; everything on its way arrived");
     }
     if !finished.drained {
         text.push_str("; the grace time was over before everything had arrived");
     }
-    for (edge, records) in &finished.left {
-        let _ = write!(text, "\n  left in {edge}: {} records", grouped(*records));
+    for edge in snapshot.edges.iter().filter(|edge| edge.depth != 0) {
+        let on_disk = edge.disk_records.unwrap_or_default().min(edge.depth);
+        for (what, records) in [("safe on disk for the next run", on_disk), ("left", edge.depth - on_disk)] {
+            if records != 0 {
+                let _ = write!(text, "\n  {what} in {} -> {}: {} records", edge.from, edge.to, grouped(records));
+            }
+        }
     }
     if finished.unresolved != 0 {
         let _ = write!(text, "\n  not acknowledged: {} batches", grouped(finished.unresolved));

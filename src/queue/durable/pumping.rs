@@ -43,6 +43,20 @@ impl DurableEdge {
         }
     }
 
+    /// A batch that failed on its way cannot be handed over again: it is no longer in the file, or cannot be read.
+    pub(in crate::queue) fn gone(&self, Place { epoch, sequence }: Place, reason: &'static str) {
+        let mut state = self.state();
+        if state.epoch != epoch {
+            return;
+        }
+        state.failed.remove(&sequence);
+        if let Some((records, _)) = state.on_their_way.remove(&sequence) {
+            state.give_up(sequence, sequence, records, reason);
+        }
+        drop(state);
+        self.work.notify_one();
+    }
+
     /// What to hand over next.
     pub(in crate::queue) fn step(&self) -> Step {
         let mut state = self.state();
@@ -106,5 +120,35 @@ impl DurableEdge {
             state.progress.done(gone, sequence - 1);
             state.next = sequence;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::queue::file::Found;
+    use crate::queue::{Limits, Victim};
+    use crate::telemetry::EdgeSnapshot;
+    use fieldflow_contract::{Ack, Outcome, Record, SystemClock, Tag, Timestamp, Value};
+
+    /// It was evicted while it was on its way, and then it failed: nobody has it, so it must be seen as dropped.
+    #[tokio::test]
+    async fn a_batch_that_failed_and_is_no_longer_in_the_file_is_counted_as_dropped() {
+        let limits = Limits { capacity: 100, max_bytes: 1, max_age: None, victim: Victim::Oldest, replay_rate: None };
+        let edge = DurableEdge::new("p/a.out/b".into(), limits, Arc::new(SystemClock), Arc::default());
+        edge.opened(1, &Found { id: 1, taken: 0, last: 0, records: 0, bytes: 0 }, None);
+        edge.resume(&[]);
+        let record = Record::good(Tag::new("gone").unwrap(), Timestamp(0), Value::I64(1));
+        edge.put(Batch::one(record, Timestamp(0)), Ack::none()).await;
+        edge.committed(edge.take_pending(), &[(1, 10)]);
+        let Step::Live(place, _) = edge.step() else { panic!("it is in memory") };
+        edge.resolved(1, 1, Outcome::Failed);
+        assert!(matches!(edge.step(), Step::Again(..)));
+        edge.gone(place, "drop_oldest");
+        let mut figures = EdgeSnapshot::default();
+        edge.add_to(&mut figures);
+        assert_eq!((figures.entered, figures.left, figures.dropped["drop_oldest"], figures.depth), (1, 0, 1, 0));
     }
 }
