@@ -87,7 +87,7 @@ fn print(batches: &[Batch], out: &mut impl Write) -> Result<(), NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fieldflow_contract::{NodeKind, Quality, Record, SystemClock, Tag, Tally, Timestamp, Value};
+    use fieldflow_contract::{NodeKind, Quality, Record, Saved, SystemClock, Tag, Tally, Timestamp, Value};
     use std::sync::Arc;
 
     /// Counts what reaches it, or fails.
@@ -147,7 +147,15 @@ mod tests {
     async fn a_console_closes_even_if_it_was_never_opened() {
         let (node, folder) = ("out".to_owned(), std::path::PathBuf::new());
         let (clock, tally) = (Arc::new(SystemClock), Tally::default());
-        let context = BuildContext { node, data_dir: folder.clone(), base_dir: folder, clock, tally };
+        let context = BuildContext {
+            pipeline: "test".to_owned(),
+            node,
+            data_dir: folder.clone(),
+            base_dir: folder,
+            clock,
+            tally,
+            saved: Saved::default(),
+        };
         let Ok(Node::Sink(mut sink)) = Console.prepare(serde_json::json!({})).unwrap().build(&context) else {
             panic!("not a sink");
         };

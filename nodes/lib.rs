@@ -11,6 +11,8 @@ mod generate;
 mod modbus;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[expect(dead_code, reason = "the transforms that name things use it")]
+mod template;
 mod transform;
 
 use fieldflow_contract::NodeKind;

@@ -3,7 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `node.yaml` | `type` and the options |
-//! | `input.jsonl` | records; neighbours of the same time are one batch |
+//! | `input.jsonl` | records; neighbours of the same time are one batch, and that time is the clock's |
+//! | `until` | the time at which the input ends, if that is later than the last record |
 //! | `expected.jsonl` | what leaves by the default port, in order |
 //! | `<port>.expected.jsonl` | what leaves by another port |
 //! | `expected.err` | in place of these: a line `path: message` for each error in the options |
@@ -16,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fieldflow_contract::{
-    Batch, BuildContext, Findings, Node, NodeKind, Outputs, Port, Record, Role, Severity, SystemClock, Tally,
-    from_json_line, write_json_line,
+    Batch, BuildContext, Findings, Node, NodeKind, Outputs, Port, Record, Role, Saved, Severity, SystemClock, Tally,
+    Timestamp, Transform, from_json_line, write_json_line,
 };
 use fieldflow_nodes::BUILTIN;
 use serde_json::Value as Json;
@@ -100,10 +101,19 @@ fn check(case: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Lines are compared by what they say: 1e3 is 1000.0, but 1 is not 1.0.
+/// Records are compared by value: 10 is 10.0, and the order of the keys does not matter.
 fn same((told, expected): (&String, &String)) -> bool {
+    fn equal(one: &Json, two: &Json) -> bool {
+        match (one, two) {
+            (Json::Number(a), Json::Number(b)) => a == b || (a.as_f64() == b.as_f64() && (a.is_f64() || b.is_f64())),
+            (Json::Object(a), Json::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
+            }
+            _ => one == two,
+        }
+    }
     let json = |line: &String| serde_json::from_str::<Json>(line).ok();
-    told == expected || (json(told).is_some() && json(told) == json(expected))
+    told == expected || json(told).zip(json(expected)).is_some_and(|(told, expected)| equal(&told, &expected))
 }
 
 fn expected(case: &Path) -> Told {
@@ -143,6 +153,7 @@ fn run(case: &Path) -> Result<Told, String> {
     let ready = kind.prepare(options).map_err(|found| findings.0.push(*found)).ok();
     if let Some(ready) = &ready {
         ready.check(&mut findings);
+        ready.check_files(case, &mut findings);
     }
     let errors = findings.0.iter().filter(|finding| finding.severity == Severity::Error);
     let errors: Vec<String> = errors.map(|error| format!("{}: {}", error.at, error.message)).collect();
@@ -150,33 +161,70 @@ fn run(case: &Path) -> Result<Told, String> {
         return Ok(Told::from([(ERRORS.to_owned(), errors)]));
     };
     let context = BuildContext {
+        pipeline: "test".to_owned(),
         node: case.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         data_dir: case.to_owned(),
         base_dir: case.to_owned(),
         clock: Arc::new(SystemClock),
         tally: Tally::default(),
+        saved: Saved::default(),
     };
-    let Node::Transform(mut transform) = ready.build(&context).map_err(|error| error.to_string())? else {
+    let Node::Transform(transform) = ready.build(&context).map_err(|error| error.to_string())? else {
         return Err(format!("the options are right, and a {} takes no {}", kind.role().word(), "input.jsonl"));
     };
     let records =
         lines(&case.join("input.jsonl"))?.iter().map(|line| from_json_line(line)).collect::<Result<Vec<_>, _>>();
     let records: Vec<Record> = records.map_err(|error| format!("input.jsonl: {error}"))?;
+    let until = match lines(&case.join("until")) {
+        Ok(text) => Some(text.concat().trim().parse::<Timestamp>()?),
+        Err(_) => None,
+    };
+    let mut playing = Playing { transform, now: Timestamp(i64::MIN), told: Told::new() };
     // The default port is always told, so that an output of nothing is one.
-    let mut told = Told::from([(RECORDS.to_owned(), Vec::new())]);
+    playing.told.insert(RECORDS.to_owned(), Vec::new());
     for together in records.chunk_by(|one, two| one.time == two.time) {
+        playing.tick_until(together[0].time);
+        let batch = Batch::new(together.to_vec(), playing.now).ok_or("an empty batch")?;
         let mut out = Outputs::default();
-        let batch = Batch::new(together.to_vec(), together[0].time).ok_or("an empty batch")?;
-        transform.apply(batch, &mut out).map_err(|cause| cause.to_string())?;
+        playing.transform.apply(batch, &mut out).map_err(|cause| cause.to_string())?;
+        playing.tell(out);
+    }
+    playing.tick_until(until.unwrap_or(playing.now));
+    let mut out = Outputs::default();
+    playing.transform.finish(playing.now, &mut out);
+    playing.tell(out);
+    Ok(playing.told)
+}
+
+/// A transform and its virtual clock.
+struct Playing {
+    transform: Box<dyn Transform>,
+    now: Timestamp,
+    told: Told,
+}
+
+impl Playing {
+    /// Moves the clock on, and calls `tick` whenever it is due on the way.
+    fn tick_until(&mut self, end: Timestamp) {
+        while let Some(due) = self.transform.due().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            let mut out = Outputs::default();
+            self.transform.tick(self.now, &mut out);
+            self.tell(out);
+            assert!(self.transform.due() != Some(due), "what was due at {due} was done and is due once more");
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn tell(&mut self, mut out: Outputs) {
         for emission in out.take_emissions() {
             let file = match &*emission.port {
                 Port::DEFAULT => RECORDS.to_owned(),
                 port => format!("{port}.{RECORDS}"),
             };
-            told.entry(file).or_default().extend(emission.batch.records().iter().map(line));
+            self.told.entry(file).or_default().extend(emission.batch.records().iter().map(line));
         }
     }
-    Ok(told)
 }
 
 fn line(record: &Record) -> String {

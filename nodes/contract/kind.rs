@@ -1,7 +1,7 @@
 //! What an author writes for one `type:`, and what the engine sees of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Clock, Node, PortName, Tally};
+use crate::{Clock, Node, PortName, Saved, Tally};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -109,6 +109,8 @@ impl Ports {
 /// Where a node is built: its name, its places in the file system, and the clock.
 #[derive(Clone)]
 pub struct BuildContext {
+    /// The pipeline's name.
+    pub pipeline: String,
     /// The node's name in the file.
     pub node: String,
     /// The pipeline's own folder, for all that it writes.
@@ -119,6 +121,8 @@ pub struct BuildContext {
     pub clock: Arc<dyn Clock>,
     /// The node's own counters.
     pub tally: Tally,
+    /// What the node keeps over a restart.
+    pub saved: Saved,
 }
 
 /// A node could not be built; the message says why and what to do.
@@ -157,6 +161,12 @@ pub trait NodeSpec: Send + Sync + 'static {
         let _ = (config, findings);
     }
 
+    /// Reports what is wrong with the files that the options include, such as `tags_from: map.csv`, which lie in this folder.
+    /// Reads them and does nothing else.
+    fn check_files(config: &Self::Config, base_dir: &Path, findings: &mut Findings) {
+        let _ = (config, base_dir, findings);
+    }
+
     /// Makes the node. No network, no spawn, no file written: that is for `connect`.
     ///
     /// Called again after a panic, so that the node starts with a clean state.
@@ -191,6 +201,8 @@ pub trait Prepared: Send + Sync {
     fn ports(&self) -> Ports;
     /// See [`NodeSpec::check`].
     fn check(&self, findings: &mut Findings);
+    /// See [`NodeSpec::check_files`].
+    fn check_files(&self, base_dir: &Path, findings: &mut Findings);
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
 }
@@ -255,6 +267,10 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check(&self, findings: &mut Findings) {
         S::check(&self.config, findings);
+    }
+
+    fn check_files(&self, base_dir: &Path, findings: &mut Findings) {
+        S::check_files(&self.config, base_dir, findings);
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

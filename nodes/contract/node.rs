@@ -36,13 +36,26 @@ pub trait Transform: Send {
     /// A batch that cannot be worked on goes to [`Outputs::reject`]; an error stops the pipeline.
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause>;
 
-    /// How often `tick` wants to be called; `None`, the default, for never.
-    fn tick_every(&self) -> Option<Duration> {
+    /// When `tick` is wanted next; `None`, the default, for never. Asked after each `apply` and each `tick`.
+    fn due(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Emits what is due by time alone, such as the end of a window. No acknowledgement hangs on it.
+    /// Emits what is due by time alone, such as the end of a window. `now` is not before [`Transform::due`].
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        let _ = (now, out);
+    }
+
+    /// The oldest batch of which a record is held back and must not be lost, counted in calls of `apply` from 1.
+    ///
+    /// The acks of that batch and of all later ones wait until it moves on, so what is held comes again after a crash. Hold
+    /// little and for a short time only: a source may stop sending while too many acks are open.
+    fn holds_since(&self) -> Option<u64> {
+        None
+    }
+
+    /// Emits what is still held: there is no more input.
+    fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
         let _ = (now, out);
     }
 }

@@ -1,7 +1,11 @@
 //! Quality: an OPC UA status code, with words for the codes that fieldflow itself gives.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 
 /// How far a value can be trusted, in the 32-bit layout of an OPC UA `StatusCode` (OPC UA Part 4, 7.39): the two top bits
 /// are the severity, 0 is Good.
@@ -31,8 +35,20 @@ macro_rules! words {
 words! {
     /// Good: nothing to add.
     GOOD = 0x0000_0000, "good";
+    /// Good, and kept within its limits.
+    GOOD_CLAMPED = 0x0030_0000, "good:clamped";
     /// Uncertain: no more is known.
     UNCERTAIN = 0x4000_0000, "uncertain";
+    /// Uncertain: the last value that was known; nothing newer has come.
+    UNCERTAIN_LAST_USABLE = 0x4090_0000, "uncertain:last_usable";
+    /// Uncertain: put in the place of a value that is missing.
+    UNCERTAIN_SUBSTITUTE = 0x4091_0000, "uncertain:substitute";
+    /// Uncertain: the value from before a restart.
+    UNCERTAIN_INITIAL = 0x4092_0000, "uncertain:initial";
+    /// Uncertain: outside of what the sensor can measure.
+    UNCERTAIN_OUT_OF_RANGE = 0x4094_0000, "uncertain:out_of_range";
+    /// Uncertain: derived from fewer values than there should be.
+    UNCERTAIN_SUB_NORMAL = 0x4095_0000, "uncertain:sub_normal";
     /// Bad: no more is known.
     BAD = 0x8000_0000, "bad";
     /// The link to the device broke while the value was being read.
@@ -57,6 +73,10 @@ words! {
     BAD_DEVICE_FAILURE = 0x808B_0000, "bad:device_failure";
     /// The device reports a failure of the sensor: a sentinel in place of the value.
     BAD_SENSOR_FAILURE = 0x808C_0000, "bad:sensor_failure";
+    /// There is no value for that time.
+    BAD_NO_DATA = 0x809B_0000, "bad:no_data";
+    /// Values are missing: they were lost on the way.
+    BAD_DATA_LOST = 0x809D_0000, "bad:data_lost";
     /// The value is of a type that the node cannot work on.
     BAD_TYPE_MISMATCH = 0x8074_0000, "bad:type_mismatch";
 }
@@ -94,6 +114,24 @@ impl fmt::Display for Quality {
             Level::Bad => "bad",
         };
         write!(f, "{level}:0x{:08X}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quality {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Quality {
+    fn schema_name() -> Cow<'static, str> {
+        "Quality".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-format": "quality", "examples": ["bad:timeout"] })
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::Quality;
+
 /// The text is not what the option wants; the message says what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -122,6 +124,7 @@ pub fn check_format(format: &str, text: &str) -> Result<(), UnitError> {
     match format {
         "span" => text.parse::<Span>().map(drop),
         "size" => text.parse::<ByteSize>().map(drop),
+        "quality" => text.parse::<Quality>().map(drop).map_err(UnitError),
         _ => Ok(()),
     }
 }

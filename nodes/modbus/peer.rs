@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fieldflow_contract::{BuildContext, Clock, Tally, Timestamp};
+use fieldflow_contract::{BuildContext, Clock, Saved, Tally, Timestamp};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -118,11 +118,13 @@ pub(super) fn source(url: &str, tags: &Json, options: &Json) -> (Poller, Tally) 
     let config: Config = serde_json::from_value(all).unwrap();
     let tally = Tally::default();
     let context = BuildContext {
+        pipeline: "test".to_owned(),
         node: "plc".to_owned(),
         data_dir: "data".into(),
         base_dir: ".".into(),
         clock: Arc::new(TestClock(tokio::time::Instant::now())),
         tally: tally.clone(),
+        saved: Saved::default(),
     };
     (super::poller(&config, &context).unwrap(), tally)
 }

@@ -2,6 +2,7 @@
 
 mod decimal;
 mod dedupe;
+mod rules;
 mod scale;
 
 pub(crate) use dedupe::Dedupe;

@@ -2,12 +2,13 @@
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Tag, TagMap, TagSelector, Transform, Value,
+    Role, TagSelector, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::decimal::Line;
+use super::rules::Rules;
 
 /// `type: scale`
 pub(crate) struct Scale;
@@ -106,8 +107,8 @@ rules:
     }
 
     fn build(config: Config, _: &BuildContext) -> Result<Node, BuildError> {
-        let rules = config.rules.into_iter().map(Scaling::new).collect::<Result<_, _>>()?;
-        Ok(Node::transform(Scaler { rules, rule_of: TagMap::default() }))
+        let rules = config.rules.into_iter().map(Scaling::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(Node::transform(Scaler { rules: Rules::new(rules) }))
     }
 }
 
@@ -163,13 +164,10 @@ fn check_finite(numbers: &[f64], at: &At, findings: &mut Findings) {
 }
 
 struct Scaler {
-    rules: Vec<Scaling>,
-    /// Which rule is for a tag, once that was looked up.
-    rule_of: TagMap<Option<usize>>,
+    rules: Rules<Scaling>,
 }
 
 struct Scaling {
-    tags: TagSelector,
     curve: Curve,
     /// The lowest and the highest result, if it is kept between them.
     clamp: Option<(f64, f64)>,
@@ -182,7 +180,7 @@ enum Curve {
 }
 
 impl Scaling {
-    fn new(rule: Rule) -> Result<Self, BuildError> {
+    fn new(rule: Rule) -> Result<(TagSelector, Self), BuildError> {
         let (curve, to) = match (rule.linear, rule.range, rule.sqrt) {
             (Some(Linear { factor, offset }), None, None) => (Curve::Line(Line::linear(factor, offset)), None),
             (None, Some(Ranges { from, to }), None) => (Curve::Line(Line::through(from, to)), Some(to)),
@@ -190,7 +188,7 @@ impl Scaling {
             _ => return Err(BuildError("a rule needs exactly one of `linear`, `range` and `sqrt`".to_owned())),
         };
         let clamp = to.filter(|_| rule.clamp).map(|[low, high]| (low.min(high), low.max(high)));
-        Ok(Self { tags: rule.tags, curve, clamp })
+        Ok((rule.tags, Self { curve, clamp }))
     }
 
     fn apply(&self, record: &mut Record) {
@@ -229,22 +227,13 @@ impl Curve {
     }
 }
 
-impl Scaler {
-    fn rule_for(&mut self, tag: Tag) -> Option<usize> {
-        match self.rule_of.get(tag) {
-            Some(known) => *known,
-            None => *self.rule_of.slot(tag).insert(self.rules.iter().position(|rule| rule.tags.selects(tag))),
-        }
-    }
-}
-
 impl Transform for Scaler {
     fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         // A shared batch is copied only if there is something to change in it.
-        if let Some(first) = batch.records().iter().position(|record| self.rule_for(record.tag).is_some()) {
+        if let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) {
             for record in batch.records_mut().iter_mut().skip(first) {
-                if let Some(rule) = self.rule_for(record.tag) {
-                    self.rules[rule].apply(record);
+                if let Some(rule) = self.rules.of(record.tag) {
+                    rule.apply(record);
                 }
             }
         }

@@ -35,7 +35,7 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
     let defaults = loader.defaults(&root);
     let (edges, edges_complete) = loader.edges(&root, &defaults);
     let nodes = match root.entry("nodes") {
-        Some(entry) => nodes::check(entry, kinds, &source, report),
+        Some(entry) => nodes::check(entry, kinds, &source, &base_dir, report),
         None => Vec::new(),
     };
     Some(PipelineFile {

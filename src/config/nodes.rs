@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use fieldflow_contract::{At, Finding, Findings, NodeKind, Severity};
@@ -18,6 +19,7 @@ pub(super) fn check(
     nodes: &Entry,
     kinds: &[&'static dyn NodeKind],
     source: &Arc<SourceText>,
+    base_dir: &Path,
     report: &mut Report,
 ) -> Vec<NodeEntry> {
     if matches!(&nodes.value.value, Tree::Map(entries) if entries.is_empty()) {
@@ -25,13 +27,15 @@ pub(super) fn check(
         let found = found.at(Place::new(source, nodes.key.span.clone()));
         report.push(found.help("it needs at least a source and a sink"));
     }
-    let mut checker = Checker { kinds, source, report, schemas: HashMap::new() };
+    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new() };
     nodes.value.entries().iter().map(|entry| checker.node(entry)).collect()
 }
 
 struct Checker<'a> {
     kinds: &'a [&'static dyn NodeKind],
     source: &'a Arc<SourceText>,
+    /// Where the files lie that a node's options include.
+    base_dir: &'a Path,
     report: &'a mut Report,
     /// The schema of each type that was met.
     schemas: HashMap<&'static str, serde_json::Value>,
@@ -118,6 +122,9 @@ impl Checker<'_> {
         };
         let mut findings = Findings::default();
         prepared.check(&mut findings);
+        if findings.0.iter().all(|finding| finding.severity != Severity::Error) {
+            prepared.check_files(self.base_dir, &mut findings);
+        }
         for finding in findings.0 {
             let code = match finding.severity {
                 Severity::Error => &codes::NODE_OPTIONS,

@@ -11,6 +11,7 @@
 //! | `edge`, `conflate` | the bounded edge, its policies and its ledger |
 //! | `outlet` | in memory, onto the disk, or onto the disk when memory is full |
 //! | `fanout`, `inbox` | all edges that begin at a port, all edges that end at a node |
+//! | [`clock`] | the time of day on tokio's time, for tests of whole pipelines |
 //! | [`lock`] | one instance for one data folder |
 //!
 //! # Invariants
@@ -20,6 +21,7 @@
 //! - A panic of a node is caught at the call, never outside the loop, so edges and acks survive it.
 
 mod backoff;
+pub mod clock;
 mod conflate;
 mod edge;
 mod fanout;
@@ -36,6 +38,7 @@ mod source_loop;
 mod status;
 mod transform_loop;
 
+pub use clock::TimerClock;
 pub use lock::{DirLock, LockError};
 pub use plan::{Environment, Plan, PlanError};
 pub use running::{Finished, Observer, Running};

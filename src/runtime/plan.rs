@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fieldflow_contract::{BuildContext, Clock, Node, Port, PortName, Role, Tally};
+use fieldflow_contract::{BuildContext, Clock, Node, Port, PortName, Role, Saved, Tally};
 use metrics::Histogram;
 use tokio_util::sync::CancellationToken;
 
@@ -92,11 +92,13 @@ fn planned(
     keeper: &Arc<Keeper>,
 ) -> Result<PlannedNode, PlanError> {
     let context = BuildContext {
+        pipeline: graph.name.clone(),
         node: node.name.clone(),
         data_dir: environment.data_dir.join(&graph.name),
         base_dir: graph.base_dir.clone(),
         clock: Arc::clone(&environment.clock),
         tally: Tally::default(),
+        saved: Saved::default(),
     };
     let failed = |message: &str| PlanError {
         pipeline: graph.name.clone(),

@@ -1,6 +1,6 @@
 //! Nodes for tests: a source, a transform and a sink that do as their options say, and tell what happened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -288,23 +288,73 @@ impl NodeSpec for ClockTransform {
         Ports::transform(Carries::Any, Carries::Same)
     }
     fn build(config: ClockConfig, _: &BuildContext) -> Result<Node, BuildError> {
-        Ok(Node::transform(Ticker { every: config.every.0 }))
+        Ok(Node::transform(Ticker { every: config.every.0, next: None }))
     }
 }
 
 struct Ticker {
     every: Duration,
+    next: Option<Timestamp>,
 }
 
 impl Transform for Ticker {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        self.next = self.next.or(Some(batch.received() + self.every));
         out.emit(batch);
         Ok(())
     }
-    fn tick_every(&self) -> Option<Duration> {
-        Some(self.every)
+    fn due(&self) -> Option<Timestamp> {
+        self.next
     }
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.next = Some(now + self.every);
         out.emit(Batch::one(Record::good(Tag::new("clock.tick").unwrap(), now, Value::I64(-7)), now));
+    }
+}
+
+/// Gives each batch out when so many more have come.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DelayConfig {
+    batches: usize,
+    panic_on: Option<i64>,
+}
+
+pub(crate) struct DelayTransform;
+
+impl NodeSpec for DelayTransform {
+    const TYPE: &'static str = "delay";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "batches: 1";
+    type Config = DelayConfig;
+    fn ports(_: &DelayConfig) -> Ports {
+        Ports::transform(Carries::Any, Carries::Same)
+    }
+    fn build(config: DelayConfig, _: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::transform(Delay { config, held: VecDeque::new(), applied: 0 }))
+    }
+}
+
+struct Delay {
+    config: DelayConfig,
+    held: VecDeque<Batch>,
+    applied: u64,
+}
+
+impl Transform for Delay {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        assert!(!contains(&batch, self.config.panic_on), "cannot wait");
+        self.applied += 1;
+        self.held.push_back(batch);
+        if self.config.batches < self.held.len() {
+            out.emit(self.held.pop_front().unwrap());
+        }
+        Ok(())
+    }
+    fn holds_since(&self) -> Option<u64> {
+        (!self.held.is_empty()).then(|| self.applied + 1 - self.held.len() as u64)
+    }
+    fn finish(&mut self, _: Timestamp, out: &mut Outputs) {
+        self.held.drain(..).for_each(|batch| out.emit(batch));
     }
 }

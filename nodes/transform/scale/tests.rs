@@ -4,11 +4,13 @@ use fieldflow_contract::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use fieldflow_contract::Tag;
 
 fn scaler(rules: &Json) -> Scaler {
     let config: Config = serde_json::from_value(json!({ "rules": rules })).unwrap();
-    let rules = config.rules.into_iter().map(|rule| Scaling::new(rule).unwrap()).collect();
-    Scaler { rules, rule_of: TagMap::default() }
+    let rules = config.rules.into_iter().map(|rule| Scaling::new(rule).unwrap());
+    let rules = Rules::new(rules);
+    Scaler { rules }
 }
 
 fn record(tag: &str, value: Value) -> Record {

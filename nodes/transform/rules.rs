@@ -1,0 +1,44 @@
+//! Rules by tag: the first that names a tag is the one for it.
+
+use fieldflow_contract::{Tag, TagMap, TagSelector};
+
+/// A list of rules, each for some tags. Which rule is for which tag is looked up once and remembered; that memory is bounded
+/// by the table of tags.
+#[derive(Debug)]
+pub(super) struct Rules<T> {
+    rules: Vec<(TagSelector, T)>,
+    rule_of: TagMap<Option<usize>>,
+}
+
+impl<T> Rules<T> {
+    pub(super) fn new(rules: impl IntoIterator<Item = (TagSelector, T)>) -> Self {
+        Self { rules: rules.into_iter().collect(), rule_of: TagMap::default() }
+    }
+
+    /// The place in the list of the rule for this tag, if one names it.
+    pub(super) fn index(&mut self, tag: Tag) -> Option<usize> {
+        match self.rule_of.get(tag) {
+            Some(known) => *known,
+            None => *self.rule_of.slot(tag).insert(self.rules.iter().position(|(tags, _)| tags.selects(tag))),
+        }
+    }
+
+    /// The rule for this tag, if one names it.
+    pub(super) fn of(&mut self, tag: Tag) -> Option<&T> {
+        self.index(tag).map(|at| &self.rules[at].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rule_that_names_a_tag_is_the_one_for_it() {
+        let selector = |text: &str| serde_json::from_value::<TagSelector>(text.into()).unwrap();
+        let mut rules = Rules::new([(selector("a.*"), 1), (selector("*.x"), 2)]);
+        for (name, rule) in [("a.x", Some(1)), ("b.x", Some(2)), ("b.y", None), ("b.x", Some(2))] {
+            assert_eq!(rules.of(Tag::new(name).unwrap()).copied(), rule, "{name}");
+        }
+    }
+}
