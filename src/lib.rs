@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cli`] | the command line, one file per verb |
 //! | [`web`] | `/metrics` and `/health`: the only HTTP code |
+//! | [`golden`] | golden-file tests of whole pipelines, on virtual time |
 //! | [`runtime`] | plan → running: the loops that drive nodes, edges, acks, back-off, shutdown |
 //! | [`queue`] | the durable edges: their file, its keeper, the pump |
 //! | [`graph`] | the checked graph: pure data, no I/O, no async |
@@ -19,7 +20,7 @@
 //!
 //! ```text
 //! main ──► nodes ──► contract
-//!  └─► cli ─► web ─► runtime ─► queue, graph ─► config ─► diagnostics     (all may use contract and telemetry)
+//!  └─► cli ─► web, golden ─► runtime ─► queue, graph ─► config ─► diagnostics     (all may use contract and telemetry)
 //! ```
 //!
 //! # Invariants
@@ -37,6 +38,7 @@
 pub mod cli;
 pub mod config;
 pub mod diagnostics;
+pub mod golden;
 pub mod graph;
 pub mod queue;
 pub mod runtime;

@@ -50,8 +50,12 @@ impl Bench {
         let graph =
             config::load(&path, &KINDS, &ProcessEnv, &mut report).and_then(|file| graph::check(&file, &mut report));
         let graph = graph.unwrap_or_else(|| panic!("{}", report.render_human(false)));
-        let environment =
-            Environment { data_dir: folder.to_owned(), clock: Arc::new(SystemClock), exporter: &self.exporter };
+        let environment = Environment {
+            data_dir: folder.to_owned(),
+            clock: Arc::new(SystemClock),
+            exporter: &self.exporter,
+            virtual_time: false,
+        };
         Plan::new(&graph, &environment).expect("a plan")
     }
 

@@ -10,10 +10,12 @@ mod nodes;
 mod output;
 mod query;
 mod queue;
+mod record;
 mod run;
 mod schema;
 mod simulate;
 mod store;
+mod test;
 mod validate;
 
 pub use nodes::summary;
@@ -61,6 +63,8 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Validate(validate::Args),
+    Test(test::Args),
+    Record(record::Args),
     Graph(graph::Args),
     Nodes(nodes::Args),
     Schema(schema::Args),
@@ -76,6 +80,8 @@ pub fn main(kinds: Kinds) -> ExitCode {
     let exit = match Cli::parse().verb {
         Verb::Run(args) => run::run(&args, kinds),
         Verb::Validate(args) => validate::run(&args, kinds),
+        Verb::Test(args) => test::run(&args, kinds),
+        Verb::Record(args) => record::run(&args, kinds),
         Verb::Graph(args) => graph::run(&args, kinds),
         Verb::Nodes(args) => nodes::run(&args, kinds),
         Verb::Schema(args) => schema::run(&args, kinds),

@@ -6,11 +6,13 @@
 //! | `substitute`, `env` | puts in what comes from the environment and from files |
 //! | `schema` | checks the tree against a JSON Schema |
 //! | `load`, `nodes`, `chain`, `edge` | what is peculiar to a pipeline file |
+//! | `document` | any other YAML document |
 //! | `published` | the JSON Schema for editors |
 //!
 //! Invariant: a text that came from outside is hidden in the report before anything else looks at it.
 
 mod chain;
+mod document;
 mod edge;
 mod env;
 mod file;
@@ -27,6 +29,7 @@ pub(crate) mod suggest;
 mod tree;
 
 pub use chain::Endpoint;
+pub use document::document;
 pub use edge::{Disk, EdgeOptions, Storage, WhenFull};
 pub use env::{Env, ProcessEnv};
 pub use file::{EdgeEntry, NodeEntry, PipelineFile, ReadyNode};

@@ -21,6 +21,7 @@ pub use crate::diagnostics::Secrets;
 pub use check::check;
 
 /// A pipeline that fits together.
+#[derive(Clone)]
 pub struct Graph {
     /// The pipeline's name: its identity.
     pub name: String,
@@ -36,6 +37,7 @@ pub struct Graph {
 }
 
 /// A node of the graph.
+#[derive(Clone)]
 pub struct GraphNode {
     /// Its name.
     pub name: String,
@@ -50,6 +52,7 @@ pub struct GraphNode {
 }
 
 /// What the graph keeps of an edge beside its ends.
+#[derive(Clone)]
 struct Wire {
     port: PortName,
     options: EdgeOptions,
@@ -69,6 +72,18 @@ pub struct GraphEdge<'a> {
 }
 
 impl Graph {
+    /// The same graph with others in the places of some nodes.
+    #[must_use]
+    pub fn stand_in(&self, other: impl Fn(&GraphNode) -> Option<Arc<dyn Prepared>>) -> Self {
+        let mut graph = self.clone();
+        for node in graph.wired.node_weights_mut() {
+            if let Some(prepared) = other(node) {
+                node.prepared = prepared;
+            }
+        }
+        graph
+    }
+
     /// The nodes, in the order of the file.
     pub fn nodes(&self) -> impl Iterator<Item = &GraphNode> {
         self.wired.node_weights()

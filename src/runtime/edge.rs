@@ -124,6 +124,7 @@ impl EdgeAccount {
             oldest_age: ledger.arrivals.front().map_or(Duration::ZERO, |&came| now - came),
             disk_records: None,
             disk_bytes: None,
+            disk_entered: None,
         }
     }
 }

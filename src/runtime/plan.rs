@@ -29,6 +29,8 @@ pub struct Environment<'a> {
     pub clock: Arc<dyn Clock>,
     /// Who keeps the histograms.
     pub exporter: &'a Exporter,
+    /// Whether tokio's time is paused: the disk's work is then done in place, so that time cannot run ahead of it.
+    pub virtual_time: bool,
 }
 
 /// A pipeline that is ready to start.

@@ -111,6 +111,29 @@ impl Running {
 
     /// Runs until all input has ended, a node is broken, or `stop` is done; then drains for at most `grace`.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>, grace: Duration) -> Finished {
+        self.drive(stop, grace).await
+    }
+
+    /// The same, unless `kill` is done first: then everything ends where it stands, as in a crash, and `None` is the answer.
+    pub async fn run_until_killed(
+        mut self,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+        kill: impl Future<Output = ()>,
+    ) -> Option<Finished> {
+        let finished = tokio::select! {
+            biased;
+            finished = self.drive(stop, grace) => Some(finished),
+            () = kill => None,
+        };
+        if finished.is_none() {
+            self.tasks.shutdown().await;
+            self.keeping.shutdown().await;
+        }
+        finished
+    }
+
+    async fn drive(&mut self, stop: impl Future<Output = ()>, grace: Duration) -> Finished {
         let mut broken = None;
         let mut stop = std::pin::pin!(stop);
         let mut deadline: Option<Instant> = None;

@@ -122,6 +122,8 @@ pub struct EdgeSnapshot {
     pub disk_records: Option<u64>,
     /// Bytes that they take there.
     pub disk_bytes: Option<u64>,
+    /// Records that ever went into the file.
+    pub disk_entered: Option<u64>,
 }
 
 impl EdgeSnapshot {

@@ -41,8 +41,12 @@ pub(crate) fn plan_in(dir: &Path, body: &str, exporter: &Exporter) -> Plan {
     let mut report = Report::default();
     let graph = config::load(&path, &KINDS, &ProcessEnv, &mut report).and_then(|file| graph::check(&file, &mut report));
     assert!(!report.has_errors(), "{}", report.render_human(false));
-    let environment =
-        Environment { data_dir: dir.to_owned(), clock: Arc::new(TimerClock::starting(Timestamp(0))), exporter };
+    let environment = Environment {
+        data_dir: dir.to_owned(),
+        clock: Arc::new(TimerClock::starting(Timestamp(0))),
+        exporter,
+        virtual_time: false,
+    };
     Plan::new(&graph.unwrap(), &environment).unwrap()
 }
 

@@ -266,6 +266,7 @@ impl DurableEdge {
         edge.blocked += state.blocked + state.blocked_since.map_or(Duration::ZERO, |since| since.elapsed());
         edge.disk_records = Some(state.disk_records);
         edge.disk_bytes = Some(state.disk_bytes);
+        edge.disk_entered = Some(state.entered);
         let oldest = state.on_their_way.values().next().map(|(_, received)| *received);
         let oldest =
             oldest.or_else(|| state.oldest_found.filter(|_| state.next <= state.last && state.window.is_empty()));
