@@ -53,8 +53,8 @@ impl Bench {
         let environment = Environment {
             data_dir: folder.to_owned(),
             clock: Arc::new(SystemClock),
-            exporter: &self.exporter,
             virtual_time: false,
+            exporter: &self.exporter,
         };
         Plan::new(&graph, &environment).expect("a plan")
     }

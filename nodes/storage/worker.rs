@@ -2,9 +2,13 @@
 //!
 //! One thread owns the thing and does one job after the other; the node awaits the answers. The runtime's threads never wait
 //! for the disk, and what is stuck holds up nobody else.
+//!
+//! On virtual time it is the other way round: the clock runs ahead while everybody waits, so nobody may wait for a disk. There
+//! the jobs are done in place.
 
 use std::io;
 use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -13,10 +17,16 @@ use tokio::time::timeout;
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-/// A thread that owns a `T`. It ends, and drops the `T`, when the worker is dropped.
-pub struct Worker<T> {
-    jobs: mpsc::Sender<Job<T>>,
-    thread: Option<JoinHandle<()>>,
+/// Owns a `T` and does jobs on it, on a thread that ends when the worker is dropped. The `T` is dropped with it.
+pub struct Worker<T>(Desk<T>);
+
+enum Desk<T> {
+    Thread {
+        jobs: mpsc::Sender<Job<T>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// The lock is never taken: it lets a `T` that can be sent, but not shared, be part of what is shared.
+    InPlace(Mutex<T>),
 }
 
 impl<T: Send + 'static> Worker<T> {
@@ -55,37 +65,46 @@ impl<T: Send + 'static> Worker<T> {
         let (jobs, queue) = mpsc::channel::<Job<T>>(1);
         // A NUL in the name of a thread panics.
         let thread = Builder::new().name(name.replace('\0', "")).spawn(move || work(queue))?;
-        Ok(Self { jobs, thread: Some(thread) })
+        Ok(Self(Desk::Thread { jobs, thread: Some(thread) }))
     }
 
-    /// Does a job on the thread and brings its answer. A panic of the job goes on here.
+    /// Does the jobs in place: for runs on virtual time only, because the runtime stands still meanwhile.
+    pub fn in_place(owned: T) -> Self {
+        Self(Desk::InPlace(Mutex::new(owned)))
+    }
+
+    /// Does a job and brings its answer. A panic of the job goes on here.
     ///
     /// A job that was begun is finished even if nobody waits for its answer any more.
     pub async fn call<R: Send + 'static>(&mut self, job: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
+        let (jobs, thread) = match &mut self.0 {
+            Desk::InPlace(owned) => return job(owned.get_mut().unwrap_or_else(PoisonError::into_inner)),
+            Desk::Thread { jobs, thread } => (jobs, thread),
+        };
         let (answer, answered) = oneshot::channel();
         let job: Job<T> = Box::new(move |owned| {
             let _ = answer.send(job(owned));
         });
-        if self.jobs.send(job).await.is_ok()
+        if jobs.send(job).await.is_ok()
             && let Ok(answer) = answered.await
         {
             return answer;
         }
         // Only a panic ends the thread while its worker lives. The runtime catches it and builds the node anew.
-        match self.thread.take().map(JoinHandle::join) {
+        match thread.take().map(JoinHandle::join) {
             Some(Err(panic)) => resume_unwind(panic),
             _ => resume_unwind(Box::new("the thread of this node has ended")),
         }
     }
 
-    /// Does a last job and waits for the end of the thread. After a panic there is nothing left to do.
+    /// Does a last job and waits for the end of the thread, which a panic has ended already.
     pub async fn finish(mut self, last: impl FnOnce(&mut T) + Send + 'static) {
-        if self.thread.is_some() {
+        if !matches!(self.0, Desk::Thread { thread: None, .. }) {
             self.call(last).await;
         }
-        drop(self.jobs);
-        if let Some(thread) = self.thread {
-            let _ = thread.join();
+        if let Desk::Thread { jobs, thread } = self.0 {
+            drop(jobs);
+            let _ = thread.map(JoinHandle::join);
         }
     }
 }
@@ -110,7 +129,8 @@ mod tests {
     async fn a_dropped_worker_ends_its_thread_and_drops_what_it_owned() {
         let owned = Arc::new(());
         let mut worker = Worker::start("dropped", Arc::clone(&owned)).unwrap();
-        let thread = worker.thread.take().unwrap();
+        let Desk::Thread { thread, .. } = &mut worker.0 else { panic!("it has a thread") };
+        let thread = thread.take().unwrap();
         drop(worker);
         thread.join().unwrap();
         assert_eq!(Arc::strong_count(&owned), 1);
@@ -149,5 +169,24 @@ mod tests {
         let panic = std::panic::catch_unwind(call).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"disk on fire"));
         runtime.block_on(worker.finish(|()| panic!("not done")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_virtual_time_passes_while_a_job_is_done_in_place() {
+        let began = tokio::time::Instant::now();
+        let mut worker = Worker::in_place(1);
+        let late = tokio::time::sleep(Duration::from_secs(1));
+        let job = worker.call(|owned| {
+            *owned += 1;
+            std::thread::current().id()
+        });
+        let by = tokio::select! {
+            biased;
+            () = late => None,
+            by = job => Some(by),
+        };
+        assert_eq!(by, Some(std::thread::current().id()));
+        assert_eq!((worker.call(|owned| *owned).await, began.elapsed()), (2, Duration::ZERO));
+        worker.finish(|_| ()).await;
     }
 }

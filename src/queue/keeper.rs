@@ -40,6 +40,8 @@ struct Damaged {
 pub struct Keeper {
     path: PathBuf,
     clock: Arc<dyn Clock>,
+    /// The disk's work is done in place: nobody waits for it, so virtual time does not run ahead of it.
+    in_place: bool,
     edges: Vec<Arc<DurableEdge>>,
     letters: Mutex<VecDeque<(Letter, Ack)>>,
     letters_room: Notify,
@@ -50,11 +52,12 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper of this folder. It opens nothing before it runs.
-    pub fn new(folder: &Path, clock: Arc<dyn Clock>) -> Self {
+    /// A keeper of this folder. It opens nothing before it runs. On virtual time it must work `in_place`.
+    pub fn new(folder: &Path, clock: Arc<dyn Clock>, in_place: bool) -> Self {
         Self {
             path: folder.join(FILE),
             clock,
+            in_place,
             edges: Vec::new(),
             letters: Mutex::default(),
             letters_room: Notify::new(),
@@ -71,8 +74,13 @@ impl Keeper {
         Arc::clone(&self.edges[self.edges.len() - 1])
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Opens the file for one who works on it.
+    pub(super) async fn open(
+        &self,
+        name: &str,
+        open: fn(&Path) -> Result<QueueFile, NodeError>,
+    ) -> Result<Worker<QueueFile>, NodeError> {
+        QueueFile::at_work(name, self.path.clone(), open, self.in_place).await
     }
 
     fn letters(&self) -> MutexGuard<'_, VecDeque<(Letter, Ack)>> {
@@ -213,7 +221,7 @@ struct Keeping<'a> {
 impl Keeping<'_> {
     async fn open(&mut self) -> Result<(), NodeError> {
         let names: Vec<String> = self.keeper.edges.iter().map(|edge| edge.name().to_owned()).collect();
-        let mut file = QueueFile::on_thread("queue", self.keeper.path.clone(), QueueFile::open).await?;
+        let mut file = self.keeper.open("queue", QueueFile::open).await?;
         let (epoch, found) = file
             .call(move |file| {
                 let found = file.register(&names)?;

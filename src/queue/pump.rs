@@ -184,8 +184,7 @@ impl Reader {
             self.file = None;
         }
         if self.file.is_none() {
-            let path = self.keeper.path().to_owned();
-            self.file = Some((QueueFile::on_thread("queue-reader", path, QueueFile::open_beside).await?, epoch));
+            self.file = Some((self.keeper.open("queue-reader", QueueFile::open_beside).await?, epoch));
         }
         let Some((file, _)) = &mut self.file else { return Ok(Vec::new()) };
         file.call(move |file| {

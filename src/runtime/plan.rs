@@ -27,10 +27,10 @@ pub struct Environment<'a> {
     pub data_dir: PathBuf,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Whether tokio's time is virtual, as in tests: then the disk is worked on in place, so that time never runs ahead of it.
+    pub virtual_time: bool,
     /// Who keeps the histograms.
     pub exporter: &'a Exporter,
-    /// Whether tokio's time is paused: the disk's work is then done in place, so that time cannot run ahead of it.
-    pub virtual_time: bool,
 }
 
 /// A pipeline that is ready to start.
@@ -73,7 +73,8 @@ impl Plan {
     /// Builds all nodes of the graph. Opens nothing and writes nothing.
     pub fn new(graph: &Graph, environment: &Environment<'_>) -> Result<Self, PlanError> {
         let stop = CancellationToken::new();
-        let mut keeper = Keeper::new(&environment.data_dir.join(&graph.name), Arc::clone(&environment.clock));
+        let (folder, clock) = (environment.data_dir.join(&graph.name), Arc::clone(&environment.clock));
+        let mut keeper = Keeper::new(&folder, clock, environment.virtual_time);
         let mut wiring = Wiring::of(graph, &mut keeper);
         let keeper = Arc::new(keeper);
         let secrets = Arc::new(graph.secrets.clone());

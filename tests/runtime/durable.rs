@@ -1,4 +1,4 @@
-//! Durable and spilling edges, on real time: their file is real.
+//! Durable and spilling edges, most on real time: their file is real.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use super::{edge, numbers, plan_in};
 
 /// Runs a pipeline of this folder until its input ends, or for as long as `until` takes.
 async fn run(dir: &Path, body: &str, until: impl Future<Output = ()>) -> (Finished, Observer) {
-    let running = plan_in(dir, body, &Exporter::new().unwrap()).start();
+    let running = plan_in(dir, body, &Exporter::new().unwrap(), false).start();
     let observer = running.observer();
     let finished = running.run_until(until, Duration::from_millis(300)).await;
     assert_eq!(observer.snapshot().unaccounted(), 0);
@@ -219,4 +219,38 @@ async fn a_file_that_rots_while_it_is_in_use_is_set_aside_and_new_records_pass()
     let aside =
         files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("state.db.corrupt"));
     assert_eq!(aside.count(), 1, "and only the file that was damaged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_virtual_time_a_run_with_files_is_the_same_every_time() {
+    let mut first = None;
+    for round in 0..10 {
+        let (dir, id) = (tempfile::tempdir().unwrap(), |name: &str| format!("d22.{round}.{name}"));
+        let body = format!(
+            "nodes: {{ a: {{ type: script, id: {}, batches: 300, every: 3ms }}, b: {{ type: probe, id: {}, fail: 7 }}, \
+             c: {{ type: probe, id: {}, reject: 1234 }} }}\n\
+             edges: [{{ a -> b: {{ durable: true, capacity: 100 }} }}, {{ a -> c: {{ when_full: spill, capacity: 20 }} }}]",
+            id("a"),
+            id("b"),
+            id("c")
+        );
+        probe(&id("c")).open.send_replace(false);
+        // The jitter of what waits before it tries again.
+        fastrand::seed(7);
+        let began = tokio::time::Instant::now();
+        let running = plan_in(dir.path(), &body, &Exporter::new().unwrap(), true).start();
+        let observer = running.observer();
+        let open = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            probe(&id("c")).open.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        let finished = running.run_until(open, Duration::from_secs(10)).await;
+        assert!(finished.drained && began.elapsed() < Duration::from_secs(60), "{finished:?}");
+        assert_eq!(probe(&id("b")).written(), numbers(0..3000));
+        assert_ne!(probe(&id("c")).replayed.load(Ordering::SeqCst), 0, "what waited on disk was read back");
+        let told = probe(&id("a")).outcomes.lock().unwrap().clone();
+        let all = (began.elapsed(), told, probe(&id("c")).written(), format!("{:?}", observer.snapshot()));
+        assert_eq!(*first.get_or_insert_with(|| all.clone()), all);
+    }
 }

@@ -31,22 +31,18 @@ static KINDS: LazyLock<Vec<&'static dyn NodeKind>> = LazyLock::new(|| {
 /// A pipeline of the nodes and edges in this YAML, ready to start.
 pub(crate) fn plan(body: &str, exporter: &Exporter) -> Plan {
     // Kept: the pipeline may write into it for as long as it runs.
-    plan_in(&tempfile::tempdir().unwrap().keep(), body, exporter)
+    plan_in(&tempfile::tempdir().unwrap().keep(), body, exporter, false)
 }
 
-/// The same with a data folder that outlives it.
-pub(crate) fn plan_in(dir: &Path, body: &str, exporter: &Exporter) -> Plan {
+/// The same with a data folder that outlives it, and what the engine is told of the time.
+pub(crate) fn plan_in(dir: &Path, body: &str, exporter: &Exporter, virtual_time: bool) -> Plan {
     let path = dir.join("test.yaml");
     std::fs::write(&path, format!("version: 1\nname: test\n{body}")).unwrap();
     let mut report = Report::default();
     let graph = config::load(&path, &KINDS, &ProcessEnv, &mut report).and_then(|file| graph::check(&file, &mut report));
     assert!(!report.has_errors(), "{}", report.render_human(false));
-    let environment = Environment {
-        data_dir: dir.to_owned(),
-        clock: Arc::new(TimerClock::starting(Timestamp(0))),
-        exporter,
-        virtual_time: false,
-    };
+    let clock = Arc::new(TimerClock::starting(Timestamp(0)));
+    let environment = Environment { data_dir: dir.to_owned(), clock, virtual_time, exporter };
     Plan::new(&graph.unwrap(), &environment).unwrap()
 }
 

@@ -137,7 +137,7 @@ struct Ready {
 async fn prepare(args: &Args, graphs: &[Graph], kinds: Kinds) -> Result<Ready, String> {
     let exporter = Arc::new(Exporter::new().map_err(|error| error.to_string())?);
     let clock = Arc::new(SystemClock);
-    let environment = Environment { data_dir: args.data_dir.clone(), clock, exporter: &exporter, virtual_time: false };
+    let environment = Environment { data_dir: args.data_dir.clone(), clock, virtual_time: false, exporter: &exporter };
     let plans = graphs.iter().map(|graph| Plan::new(graph, &environment).map_err(|error| error.to_string()));
     let plans = plans.collect::<Result<Vec<_>, _>>()?;
     let locks = graphs.iter().map(|graph| DirLock::take(&args.data_dir.join(&graph.name)));

@@ -212,12 +212,16 @@ impl QueueFile {
         Ok(file)
     }
 
-    /// Opens the file on a thread of its own, which owns it from then on.
-    pub(super) async fn on_thread(
+    /// Opens the file in place, or on a thread of its own, which owns it from then on.
+    pub(super) async fn at_work(
         name: &str,
         path: PathBuf,
         open: fn(&Path) -> Result<Self, NodeError>,
+        in_place: bool,
     ) -> Result<Worker<Self>, NodeError> {
+        if in_place {
+            return open(&path).map(Worker::in_place);
+        }
         let failed =
             |error: std::io::Error| NodeError::Disconnected(Cause::new(format!("cannot start a thread: {error}")));
         let mut opener = Worker::start(name, ()).map_err(failed)?;
