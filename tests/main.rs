@@ -5,6 +5,7 @@
 mod cli;
 mod diagnostics;
 mod generated;
+mod golden;
 mod node_cases;
 mod query;
 mod queue;

@@ -93,7 +93,7 @@ impl Case {
         let scripts = inputs.into_iter().enumerate();
         let scripts = scripts.map(|(n, (name, records))| {
             let befalls = faults.of_source(&name);
-            Arc::new(Script::new(n, name, records, befalls, ends))
+            Arc::new(Script::new(n, name, &records, befalls, ends))
         });
         let scripts = scripts.collect();
         let (folder, tolerance, counters) = (folder.to_owned(), file.tolerance, file.expect.counters);

@@ -33,13 +33,7 @@ struct Line {
 
 impl Script {
     /// Neighbours of the same time are one batch.
-    pub(super) fn new(
-        place: usize,
-        source: String,
-        records: Vec<Record>,
-        faults: SourceFaults,
-        ends: Timestamp,
-    ) -> Self {
+    pub(super) fn new(place: usize, source: String, records: &[Record], faults: SourceFaults, ends: Timestamp) -> Self {
         let mut time = Timestamp(i64::MIN);
         let together = records.chunk_by(|one, two| one.time == two.time);
         let lines = together.map(|records| {

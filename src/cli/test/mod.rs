@@ -48,7 +48,7 @@ enum Format {
     Human,
     /// One object, for programs. On stdout.
     Json,
-    /// JUnit's XML, for build servers. On stdout.
+    /// `JUnit` XML, for build servers. On stdout.
     Junit,
 }
 

@@ -16,10 +16,12 @@ pub(super) struct Whole<'a> {
 }
 
 impl Whole<'_> {
+    /// How many passed and failed; a pipeline file that is not valid is a failure of its own.
     fn count(&self) -> (usize, usize) {
+        let invalid = self.tested.iter().filter(|tested| tested.invalid.is_some()).count();
         let cases = self.tested.iter().flat_map(|tested| &tested.cases);
         let passed = cases.clone().filter(|(_, verdict)| verdict.passed()).count();
-        (passed, cases.count() - passed)
+        (passed, cases.count() - passed + invalid)
     }
 
     pub(super) fn human(&self, colour: bool) -> String {
@@ -85,14 +87,9 @@ impl Whole<'_> {
 
     pub(super) fn junit(&self) -> String {
         let (passed, failed) = self.count();
-        let invalid = self.tested.iter().filter(|tested| tested.invalid.is_some()).count();
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        let (all, bad) = (passed + failed + invalid, failed + invalid);
-        let _ = writeln!(
-            text,
-            r#"<testsuites name="fieldflow" tests="{all}" failures="{bad}" time="{}">"#,
-            seconds(self.took)
-        );
+        let (all, took) = (passed + failed, seconds(self.took));
+        let _ = writeln!(text, r#"<testsuites name="fieldflow" tests="{all}" failures="{failed}" time="{took}">"#);
         for tested in self.tested {
             let name = escaped(&tested.pipeline.display().to_string());
             let bad = tested.cases.iter().filter(|(_, verdict)| !verdict.passed()).count();
