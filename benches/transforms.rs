@@ -1,11 +1,11 @@
 //! What each transform costs a record, by itself: batches of 256 records of 1,000 tags, nobody else reading them.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, Findings, Node, Outputs, Record, Saved, SystemClock, Tag, Tally, Timestamp, Transform, Value,
+    Batch, BuildContext, Findings, Node, Outputs, Record, SystemClock, Tag, Timestamp, Transform, Value,
 };
 use fieldflow_nodes::BUILTIN;
 use tokio::time::Instant;
@@ -78,15 +78,7 @@ fn build(kind: &str, options: serde_json::Value) -> Box<dyn Transform> {
     let mut findings = Findings::default();
     prepared.check(&mut findings);
     assert!(findings.0.is_empty(), "{}: {findings:?}", kind.type_name());
-    let context = BuildContext {
-        pipeline: "bench".to_owned(),
-        node: kind.type_name().to_owned(),
-        data_dir: PathBuf::new(),
-        base_dir: PathBuf::new(),
-        clock: Arc::new(SystemClock),
-        tally: Tally::default(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("bench", Path::new(""), Arc::new(SystemClock));
     match prepared.build(&context) {
         Ok(Node::Transform(node)) => node,
         _ => panic!("{} is no transform", kind.type_name()),

@@ -87,7 +87,7 @@ fn print(batches: &[Batch], out: &mut impl Write) -> Result<(), NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fieldflow_contract::{NodeKind, Quality, Record, Saved, SystemClock, Tag, Tally, Timestamp, Value};
+    use fieldflow_contract::{NodeKind, Quality, Record, SystemClock, Tag, Timestamp, Value};
     use std::sync::Arc;
 
     /// Counts what reaches it, or fails.
@@ -145,17 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_console_closes_even_if_it_was_never_opened() {
-        let (node, folder) = ("out".to_owned(), std::path::PathBuf::new());
-        let (clock, tally) = (Arc::new(SystemClock), Tally::default());
-        let context = BuildContext {
-            pipeline: "test".to_owned(),
-            node,
-            data_dir: folder.clone(),
-            base_dir: folder,
-            clock,
-            tally,
-            saved: Saved::default(),
-        };
+        let context = BuildContext::alone("out", std::path::Path::new(""), Arc::new(SystemClock));
         let Ok(Node::Sink(mut sink)) = Console.prepare(serde_json::json!({})).unwrap().build(&context) else {
             panic!("not a sink");
         };

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fieldflow_contract::{
-    Batch, BuildContext, Findings, Node, NodeKind, Outputs, Port, Record, Role, Saved, Severity, SystemClock, Tally,
-    Timestamp, Transform, from_json_line, write_json_line,
+    Batch, BuildContext, Findings, Node, NodeKind, Outputs, Port, Record, Role, Severity, SystemClock, Timestamp,
+    Transform, from_json_line, write_json_line,
 };
 use fieldflow_nodes::BUILTIN;
 use serde_json::Value as Json;
@@ -160,15 +160,8 @@ fn run(case: &Path) -> Result<Told, String> {
     let Some(ready) = ready.filter(|_| errors.is_empty()) else {
         return Ok(Told::from([(ERRORS.to_owned(), errors)]));
     };
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: case.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        data_dir: case.to_owned(),
-        base_dir: case.to_owned(),
-        clock: Arc::new(SystemClock),
-        tally: Tally::default(),
-        saved: Saved::default(),
-    };
+    let name = case.file_name().unwrap_or_default().to_string_lossy();
+    let context = BuildContext::alone(&name, case, Arc::new(SystemClock));
     let Node::Transform(transform) = ready.build(&context).map_err(|error| error.to_string())? else {
         return Err(format!("the options are right, and a {} takes no {}", kind.role().word(), "input.jsonl"));
     };

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Clock, Node, PortName, Saved, Tally};
+use crate::{Clock, Links, Node, Notices, PortName, Saved, Tally};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -123,6 +123,27 @@ pub struct BuildContext {
     pub tally: Tally,
     /// What the node keeps over a restart.
     pub saved: Saved,
+    /// Where its links stand.
+    pub links: Links,
+    /// What it has to say.
+    pub notices: Notices,
+}
+
+impl BuildContext {
+    /// A node by itself, as in a test or a bench: its files lie in this folder.
+    pub fn alone(node: &str, folder: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            pipeline: "alone".to_owned(),
+            node: node.to_owned(),
+            data_dir: folder.to_owned(),
+            base_dir: folder.to_owned(),
+            clock,
+            tally: Tally::default(),
+            saved: Saved::default(),
+            links: Links::default(),
+            notices: Notices::default(),
+        }
+    }
 }
 
 /// A node could not be built; the message says why and what to do.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{Saved, Value};
+use fieldflow_contract::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -17,15 +17,7 @@ impl Clock for Follower {
 }
 
 async fn generator(options: Json) -> Generator {
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "gen".to_owned(),
-        data_dir: std::path::PathBuf::new(),
-        base_dir: std::path::PathBuf::new(),
-        clock: Arc::new(Follower(Instant::now())),
-        tally: Tally::default(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("gen", std::path::Path::new(""), Arc::new(Follower(Instant::now())));
     let mut generator = Generator::new(&serde_json::from_value(options).unwrap(), &context).unwrap();
     Source::connect(&mut generator).await.unwrap();
     generator

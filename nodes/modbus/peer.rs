@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fieldflow_contract::{BuildContext, Clock, Saved, Tally, Timestamp};
+use fieldflow_contract::{BuildContext, Clock, Tally, Timestamp};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,17 +116,9 @@ pub(super) fn source(url: &str, tags: &Json, options: &Json) -> (Poller, Tally) 
     let mut all = json!({ "url": url, "tags": tags, "every": "1ms", "timeout": "30s" });
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     let config: Config = serde_json::from_value(all).unwrap();
-    let tally = Tally::default();
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "plc".to_owned(),
-        data_dir: "data".into(),
-        base_dir: ".".into(),
-        clock: Arc::new(TestClock(tokio::time::Instant::now())),
-        tally: tally.clone(),
-        saved: Saved::default(),
-    };
-    (super::poller(&config, &context).unwrap(), tally)
+    let clock = Arc::new(TestClock(tokio::time::Instant::now()));
+    let context = BuildContext::alone("plc", std::path::Path::new("."), clock);
+    (super::poller(&config, &context).unwrap(), context.tally)
 }
 
 /// Time that stands still but for `tokio::time::advance`, until this is dropped.

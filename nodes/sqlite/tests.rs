@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fieldflow_contract::{
-    DynSink, Finding, NodeKind, Quality, Record, Saved, SystemClock, Tag, Tally, Timestamp, Value,
-};
+use fieldflow_contract::{DynSink, Finding, NodeKind, Quality, Record, SystemClock, Tag, Tally, Timestamp, Value};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -13,17 +11,7 @@ use tempfile::TempDir;
 use super::*;
 
 pub(super) fn context(dir: &TempDir) -> BuildContext {
-    let folder = dir.path().to_owned();
-    let (node, clock, tally) = ("store".to_owned(), Arc::new(SystemClock), Tally::default());
-    BuildContext {
-        pipeline: "test".to_owned(),
-        node,
-        data_dir: folder.clone(),
-        base_dir: folder,
-        clock,
-        tally,
-        saved: Saved::default(),
-    }
+    BuildContext::alone("store", dir.path(), Arc::new(SystemClock))
 }
 
 fn sink(dir: &TempDir) -> Box<dyn DynSink> {

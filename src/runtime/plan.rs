@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fieldflow_contract::{BuildContext, Clock, Node, Port, PortName, Role, Saved, Tally};
+use fieldflow_contract::{BuildContext, Clock, Links, Node, Notices, Port, PortName, Role, Saved, Tally};
 use metrics::Histogram;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::backoff::Backoff;
 use super::edge::{EdgeAccount, EdgeReceiver, edge};
@@ -16,7 +17,7 @@ use super::inbox::Inbox;
 use super::node_task::NodeTask;
 use super::outlet::{Outlet, PumpOutlet};
 use super::sink_loop::SinkTimes;
-use super::status::NodeStatus;
+use super::status::{NodeStatus, Own};
 use crate::graph::{EdgeOptions, Graph, GraphEdge, GraphNode, Secrets, Storage, WhenFull};
 use crate::queue::{DurableEdge, Keeper, Limits, Victim};
 use crate::telemetry::{Exporter, catalogue};
@@ -102,6 +103,8 @@ fn planned(
         clock: Arc::clone(&environment.clock),
         tally: Tally::default(),
         saved: Saved::default(),
+        links: Links::default(),
+        notices: notices(graph, &node.name),
     };
     let failed = |message: &str| PlanError {
         pipeline: graph.name.clone(),
@@ -119,9 +122,10 @@ fn planned(
     let outputs = wiring.outputs.remove(&node.name).unwrap_or_default();
     let ports = outputs.iter().map(|(port, _)| port.to_string()).collect();
     let kind = node.kind.type_name();
-    let (clock, tally) = (Arc::clone(&context.clock), context.tally.clone());
+    let own = Own { tally: context.tally.clone(), links: context.links.clone(), notices: context.notices.clone() };
     let names = (graph.name.as_str(), node.name.as_str());
-    let status = Arc::new(NodeStatus::new(names, (kind, role), ports, clock, tally, Arc::clone(secrets)));
+    let status =
+        Arc::new(NodeStatus::new(names, (kind, role), ports, Arc::clone(&context.clock), own, Arc::clone(secrets)));
     let labels = [graph.name.as_str(), node.name.as_str(), kind];
     let histogram = |metric| match role {
         Role::Sink => environment.exporter.histogram(metric, &labels),
@@ -143,6 +147,12 @@ fn planned(
             durable_inputs: wiring.durable_inputs.remove(&node.name).unwrap_or_default(),
         },
     })
+}
+
+/// What a node says goes to the log as well, without the secrets in it.
+fn notices(graph: &Graph, node: &str) -> Notices {
+    let (pipeline, node, secrets) = (graph.name.clone(), node.to_owned(), graph.secrets.clone());
+    Notices::telling(move |sentence| info!(pipeline, node, "{}", secrets.hide(sentence)))
 }
 
 /// The ends of all edges, by the nodes that they belong to.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Clock, Outcome, Role, Tally};
+use fieldflow_contract::{Ack, Clock, LinkStatus, Links, Notices, Outcome, Role, Tally};
 use tracing::{info, warn};
 
 use super::guard::guard_call;
@@ -23,7 +23,7 @@ pub(super) struct NodeStatus {
     role: Role,
     ports: Vec<String>,
     clock: Arc<dyn Clock>,
-    tally: Tally,
+    own: Own,
     secrets: Arc<Secrets>,
     received: AtomicU64,
     written: AtomicU64,
@@ -32,6 +32,13 @@ pub(super) struct NodeStatus {
     last_record: AtomicI64,
     words: Mutex<Words>,
     source: Mutex<SourceSnapshot>,
+}
+
+/// What a node tells of itself.
+pub(super) struct Own {
+    pub(super) tally: Tally,
+    pub(super) links: Links,
+    pub(super) notices: Notices,
 }
 
 struct Words {
@@ -49,7 +56,7 @@ impl NodeStatus {
         (kind, role): (&'static str, Role),
         ports: Vec<String>,
         clock: Arc<dyn Clock>,
-        tally: Tally,
+        own: Own,
         secrets: Arc<Secrets>,
     ) -> Self {
         let words = Words {
@@ -67,7 +74,7 @@ impl NodeStatus {
             sent: ports.iter().map(|_| AtomicU64::new(0)).collect(),
             ports,
             clock,
-            tally,
+            own,
             secrets,
             received: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -114,7 +121,7 @@ impl NodeStatus {
     }
 
     pub(super) fn count_error(&self, kind: &'static str) {
-        self.tally.add(kind, 1);
+        self.own.tally.add(kind, 1);
     }
 
     pub(super) fn state(&self, state: NodeState) {
@@ -186,6 +193,14 @@ impl NodeStatus {
         })
     }
 
+    fn links(&self) -> Vec<LinkStatus> {
+        let hide = |text: &str| self.secrets.hide(text).into_owned();
+        let links = self.own.links.snapshot().into_iter();
+        let links =
+            links.map(|link| LinkStatus { name: hide(&link.name), trouble: link.trouble.as_deref().map(hide), ..link });
+        links.collect()
+    }
+
     pub(super) fn snapshot(&self) -> NodeSnapshot {
         let words = self.words();
         let last = self.last_record.load(Ordering::Relaxed);
@@ -199,11 +214,13 @@ impl NodeStatus {
             sent: self.ports.iter().cloned().zip(sent).collect(),
             written: self.written.load(Ordering::Relaxed),
             discarded: words.discarded.clone(),
-            errors: self.tally.snapshot(),
-            gauges: self.tally.gauges(),
+            errors: self.own.tally.snapshot(),
+            gauges: self.own.tally.gauges(),
             busy: Duration::from_nanos(self.busy_nanos.load(Ordering::Relaxed)),
             last_record_age: (last != NEVER).then(|| self.clock.now().since(fieldflow_contract::Timestamp(last))),
             last_error: words.last_error.clone(),
+            links: self.links(),
+            notices: self.own.notices.last().iter().map(|said| self.secrets.hide(said).into_owned()).collect(),
             source: (self.role == Role::Source).then(|| *self.source.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }

@@ -49,6 +49,8 @@ metrics! {
         "A figure of the node's own, by name; the manual of the node lists them.";
     NODE_STATE = "fieldflow_node_state", Gauge, ["pipeline", "node", "type", "state"],
         "1 for the state that the node is in, 0 for the others.";
+    LINK_STATE = "fieldflow_link_state", Gauge, ["pipeline", "node", "type", "link", "state"],
+        "1 for the state that a link of the node is in, 0 for the others.";
     NODE_BUSY = "fieldflow_node_busy_seconds_total", Seconds, ["pipeline", "node", "type"],
         "Seconds that the node spent working on batches.";
     NODE_LAST_RECORD_AGE = "fieldflow_node_last_record_age_seconds", Gauge, ["pipeline", "node", "type"],

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use fieldflow_contract::Outcome;
+use fieldflow_contract::{LinkState, Outcome};
 use metrics::{Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -84,6 +84,10 @@ impl Exporter {
         }
         for state in NodeState::ALL {
             self.gauge(&catalogue::NODE_STATE, &with(state.word()), f64::from(u8::from(state == node.state)));
+        }
+        for (link, state) in node.links.iter().flat_map(|link| LinkState::ALL.map(|state| (link, state))) {
+            let labels = [pipeline, node.name.as_str(), node.kind, link.name.as_str(), state.word()];
+            self.gauge(&catalogue::LINK_STATE, &labels, f64::from(u8::from(state == link.state)));
         }
         self.gauge(&catalogue::NODE_BUSY, &labels, node.busy.as_secs_f64());
         if let Some(age) = node.last_record_age {

@@ -78,6 +78,10 @@ pub struct NodeSnapshot {
     pub last_record_age: Option<Duration>,
     /// The last error, in words.
     pub last_error: Option<String>,
+    /// Where its links stand.
+    pub links: Vec<fieldflow_contract::LinkStatus>,
+    /// The last things that it had to say, oldest first.
+    pub notices: Vec<String>,
     /// What became of its batches, for a source.
     pub source: Option<SourceSnapshot>,
 }

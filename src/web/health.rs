@@ -1,5 +1,6 @@
 //! `/health`: how each node is, for a person with `curl` and for a supervisor.
 
+use fieldflow_contract::{LinkState, LinkStatus};
 use serde::Serialize;
 
 use crate::telemetry::{NodeSnapshot, NodeState, PipelineSnapshot};
@@ -14,6 +15,12 @@ enum Verdict {
 }
 
 impl Verdict {
+    /// A node is as well as its worst link.
+    fn of_node(node: &NodeSnapshot) -> Self {
+        let lost = node.links.iter().any(|link| link.state == LinkState::Reconnecting);
+        Self::of(node.state).max(if lost { Self::Degraded } else { Self::Ok })
+    }
+
     fn of(state: NodeState) -> Self {
         match state {
             NodeState::Running | NodeState::Stopped => Self::Ok,
@@ -45,6 +52,19 @@ struct Node {
     /// Seconds since the last record; null before the first.
     last_record_age: Option<f64>,
     last_error: Option<String>,
+    /// Where its links stand, for a node that has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
+    /// The last things that it had to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Link {
+    name: String,
+    state: &'static str,
+    trouble: Option<String>,
 }
 
 impl Health {
@@ -62,7 +82,7 @@ impl Pipeline {
     fn of(pipeline: &PipelineSnapshot) -> Self {
         Self {
             name: pipeline.pipeline.clone(),
-            status: worst(pipeline.nodes.iter().map(|node| Verdict::of(node.state))),
+            status: worst(pipeline.nodes.iter().map(Verdict::of_node)),
             nodes: pipeline.nodes.iter().map(Node::of).collect(),
         }
     }
@@ -76,7 +96,15 @@ impl Node {
             state: node.state.word(),
             last_record_age: node.last_record_age.map(|age| age.as_secs_f64()),
             last_error: node.last_error.clone(),
+            links: node.links.iter().map(Link::of).collect(),
+            notices: node.notices.clone(),
         }
+    }
+}
+
+impl Link {
+    fn of(link: &LinkStatus) -> Self {
+        Self { name: link.name.clone(), state: link.state.word(), trouble: link.trouble.clone() }
     }
 }
 
