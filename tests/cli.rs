@@ -169,7 +169,8 @@ fn figures_and_health_are_served() {
     }
     let metrics = get(&address, "/metrics");
     for metric in fieldflow::telemetry::catalogue::METRICS {
-        let conditional = ["_disk_", "_errors_", "_discarded_", "_dropped_", "commit", "latency", "last_record_age"];
+        let conditional =
+            ["_disk_", "_errors_", "_discarded_", "_dropped_", "commit", "latency", "last_record_age", "link_state"];
         let expected = !conditional.iter().any(|part| metric.name.contains(part));
         assert!(!expected || metrics.contains(metric.name), "{} is missing:\n{metrics}", metric.name);
     }
@@ -348,8 +349,24 @@ fn the_files_and_the_manual_validate() {
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
-        validates(&Site::of(block).file);
+        if block.starts_with("# case.yaml") {
+            plays(block);
+        } else {
+            validates(&Site::of(block).file);
+        }
     }
+}
+
+/// A `case.yaml` for the demo is right: its faults befall nodes that are there, and its counters come out.
+fn plays(case_yaml: &str) {
+    let site = Site::of(&fs::read_to_string(root().join("pipelines/demo.yaml")).unwrap());
+    let case = site.dir.path().join("site.tests/manual");
+    fs::create_dir_all(&case).unwrap();
+    fs::write(case.join("case.yaml"), case_yaml).unwrap();
+    let input = root().join("pipelines/demo.tests/heating-up/boiler.in.jsonl");
+    fs::copy(input, case.join("boiler.in.jsonl")).unwrap();
+    let (code, _, said) = ask(&["test", site.file.to_str().unwrap(), "--bless"]);
+    assert_eq!(code, 0, "{said}");
 }
 
 fn validates(path: &Path) {
