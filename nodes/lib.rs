@@ -11,7 +11,6 @@ mod generate;
 mod modbus;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[expect(dead_code, reason = "the transforms that name things use it")]
 mod template;
 mod transform;
 
@@ -20,6 +19,7 @@ use fieldflow_contract::NodeKind;
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &console::Console,
+    &transform::Decode,
     &transform::Dedupe,
     &generate::Generate,
     #[cfg(feature = "modbus")]
