@@ -20,6 +20,7 @@ use fieldflow_contract::NodeKind;
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &console::Console,
     &transform::Decode,
+    &transform::CrcCheck,
     &transform::Dedupe,
     &generate::Generate,
     #[cfg(feature = "modbus")]

@@ -1,5 +1,6 @@
 //! Transforms: they make records out of records, one file each.
 
+mod crc_check;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -7,5 +8,6 @@ mod rules;
 mod scale;
 
 pub(crate) use decode::Decode;
+pub(crate) use crc_check::CrcCheck;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use scale::Scale;

@@ -1,0 +1,288 @@
+//! `crc_check`: takes the frames whose check sum is right, and says what becomes of the others.
+
+mod algorithm;
+mod catalogue;
+mod encoding;
+mod names;
+mod place;
+mod sums;
+
+use fieldflow_contract::{
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
+    TagSelector, Tally, Transform, Value,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::algorithm::{Algorithm, Checksum};
+use self::encoding::Encoding;
+use self::place::{Place, Position};
+use super::rules::Rules;
+
+/// `type: crc_check`
+pub(crate) struct CrcCheck;
+
+/// Checks the CRC or check sum of raw frames, strips it off, and rejects, drops or marks frames that fail.
+///
+/// A frame fails if its check sum is wrong, if it is too short to have one with something to check in front of it, or if it
+/// is not written as `encoding` says. Failed frames are counted as `crc_failed`; those among them that would have been right
+/// in the other byte order as `crc_other_endian` too: many of these mean that `endian` is wrong.
+///
+/// Numbers, booleans, Null and (with `encoding: binary`) text keep their value and get the quality `bad:type_mismatch`.
+/// What leaves by `rejected` is the record as it came.
+///
+/// Bad quality: such a record passes as it came, unchecked.
+/// Restart: nothing to keep.
+/// Time: none; the records keep theirs.
+/// Memory: which tag is checked, bounded by the table of tags, and 32 KiB of tables.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// A CRC of 8, 16, 24, 32, 40 or 64 bits by its name in the reveng catalogue, such as `CRC-16/MODBUS` (upper and lower
+    /// case are the same), or one of `sum8`, `xor8`, `lrc`, `fletcher-16` and `adler-32`. Names of several, such as `crc16` or
+    /// `ccitt`, are refused and the candidates told. Or all parameters of a CRC:
+    /// `{ width: 16, poly: 0x1021, init: 0xFFFF, refin: true, refout: true, xorout: 0, check: 0x6F91 }`, `check` as you like.
+    pub(crate) algorithm: Algorithm,
+    /// The tags that are checked: a name, a pattern such as `dtu.*`, or a list of them. Others pass as they came. Default: all.
+    #[serde(default)]
+    pub(crate) tags: Option<TagSelector>,
+    /// Where the check sum stands in the frame: `tail`, or its first byte counted from 0; from the end of the frame if
+    /// negative, so -2 is a sum of one byte with one end byte behind it. Default `tail`.
+    #[serde(default)]
+    pub(crate) at: Position,
+    /// The bytes that are checked, `[start, end]`, the end not among them; counted from 0, or from the end of the frame where
+    /// negative. An end of 0 is the end of the frame. `[6, -2]` leaves out a head of 6 bytes and the last 2. Default: all
+    /// before the check sum, or all behind it where it stands first.
+    #[serde(default)]
+    pub(crate) over: Option<[i32; 2]>,
+    /// The byte order of the check sum in the frame: `little`, low byte first, or `big`. Default `little`.
+    #[serde(default)]
+    pub(crate) endian: Endian,
+    /// How the frame is written in the value: `binary`, bytes; `hex` or `base64`, text or bytes that hold it. What is stripped
+    /// is written the same way, hex in lower-case digits. Default `binary`.
+    #[serde(default)]
+    pub(crate) encoding: Encoding,
+    /// Whether a frame that passes leaves without its check sum. Default true.
+    #[serde(default = "yes")]
+    pub(crate) strip: bool,
+    /// What becomes of a frame that fails: `reject` sends it to `rejected`, `drop` lets it go, `mark` lets it pass as it came
+    /// with the quality `bad:decoding`. Default `reject`.
+    #[serde(default)]
+    pub(crate) on_fail: OnFail,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A byte order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Endian {
+    /// The low byte first.
+    #[default]
+    Little,
+    /// The high byte first.
+    Big,
+}
+
+/// What becomes of a frame that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum OnFail {
+    /// To the port `rejected`.
+    #[default]
+    Reject,
+    /// Let go.
+    Drop,
+    /// Passed on with Bad quality.
+    Mark,
+}
+
+impl NodeSpec for CrcCheck {
+    const TYPE: &'static str = "crc_check";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "\
+algorithm: CRC-16/MODBUS
+at: tail
+endian: little
+strip: true
+on_fail: reject
+";
+    type Config = Config;
+
+    fn ports(config: &Config) -> Ports {
+        let takes = if config.encoding == Encoding::Binary { Carries::Bytes } else { Carries::Any };
+        Ports::transform(takes, Carries::Same).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        algorithm::check(&config.algorithm, findings);
+        if let Some(checksum) = Checksum::new(&config.algorithm) {
+            place::check(config.at, config.over, checksum.bytes(), findings);
+        }
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        let Some(checksum) = Checksum::new(&config.algorithm) else {
+            return Err(BuildError("the algorithm is none that can be computed".to_owned()));
+        };
+        Ok(Node::transform(Checker {
+            place: Place::new(config.at, config.over, checksum.bytes()),
+            checksum,
+            tags: config.tags.map(|tags| Rules::new([(tags, ())])),
+            endian: config.endian,
+            encoding: config.encoding,
+            strip: config.strip,
+            on_fail: config.on_fail,
+            tally: context.tally.clone(),
+            verdicts: Vec::new(),
+            frame: Vec::new(),
+        }))
+    }
+}
+
+struct Checker {
+    checksum: Checksum,
+    place: Place,
+    tags: Option<Rules<()>>,
+    endian: Endian,
+    encoding: Encoding,
+    strip: bool,
+    on_fail: OnFail,
+    tally: Tally,
+    /// What is to be done with each record of the batch at hand.
+    verdicts: Vec<Verdict>,
+    /// The frame at hand, where it is written as text.
+    frame: Vec<u8>,
+}
+
+enum Verdict {
+    /// It passes as it is.
+    Keep,
+    /// It passes without its check sum.
+    Strip(Value),
+    /// It holds no frame.
+    Spoil,
+    Fail,
+}
+
+impl Checker {
+    fn judge(&mut self, record: &Record) -> Verdict {
+        let is_checked = match &mut self.tags {
+            Some(tags) => tags.index(record.tag).is_some(),
+            None => true,
+        };
+        if !is_checked || record.quality.is_bad() {
+            return Verdict::Keep;
+        }
+        let payload: &[u8] = match &record.value {
+            Value::Bytes(bytes) => bytes,
+            Value::Text(text) if self.encoding != Encoding::Binary => text.as_bytes(),
+            _ => return Verdict::Spoil,
+        };
+        let frame = match self.encoding {
+            Encoding::Binary => payload,
+            _ if self.encoding.decode(payload, &mut self.frame) => &self.frame,
+            _ => return Verdict::Fail,
+        };
+        let Some(parts) = self.place.find(frame) else { return Verdict::Fail };
+        let computed = self.checksum.of(parts.covered);
+        if number(parts.sum, self.endian) != computed {
+            if 1 < parts.sum.len() && number(parts.sum, self.endian.other()) == computed {
+                self.tally.add("crc_other_endian", 1);
+            }
+            return Verdict::Fail;
+        }
+        if !self.strip {
+            return Verdict::Keep;
+        }
+        let stripped: Vec<u8>;
+        let left = match (parts.before, parts.behind) {
+            (before, []) => before,
+            ([], behind) => behind,
+            (before, behind) => {
+                stripped = [before, behind].concat();
+                &stripped
+            }
+        };
+        Verdict::Strip(match (self.encoding.encode(left), &record.value) {
+            (None, _) => Value::Bytes(left.into()),
+            (Some(text), Value::Text(_)) => Value::Text(text.into()),
+            (Some(text), _) => Value::Bytes(text.as_bytes().into()),
+        })
+    }
+}
+
+impl Endian {
+    fn other(self) -> Self {
+        match self {
+            Self::Little => Self::Big,
+            Self::Big => Self::Little,
+        }
+    }
+}
+
+/// The number that up to eight bytes make.
+fn number(bytes: &[u8], endian: Endian) -> u64 {
+    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    match endian {
+        Endian::Big => bytes.iter().fold(0, add),
+        Endian::Little => bytes.iter().rev().fold(0, add),
+    }
+}
+
+impl Transform for Checker {
+    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        let mut verdicts = std::mem::take(&mut self.verdicts);
+        verdicts.extend(batch.records().iter().map(|record| self.judge(record)));
+        let failed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Fail)).count() as u64;
+        if failed != 0 {
+            self.tally.add("crc_failed", failed);
+        }
+        let mut rejected = Vec::new();
+        if failed != 0 && self.on_fail == OnFail::Reject {
+            let failed = batch.records().iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fail));
+            rejected.extend(failed.map(|(record, _)| record.clone()));
+        }
+        let (received, leaves) = (batch.received(), self.on_fail != OnFail::Mark && failed != 0);
+        // A batch of which nothing changes goes on as it is, even if others read it too.
+        let changes = |verdict: &Verdict| match verdict {
+            Verdict::Keep => false,
+            Verdict::Strip(_) | Verdict::Spoil => true,
+            Verdict::Fail => self.on_fail == OnFail::Mark,
+        };
+        if verdicts.iter().any(changes) {
+            for (record, verdict) in batch.records_mut().iter_mut().zip(&mut verdicts) {
+                match verdict {
+                    Verdict::Strip(value) => record.value = std::mem::take(value),
+                    Verdict::Spoil => record.quality = Quality::BAD_TYPE_MISMATCH,
+                    Verdict::Fail if self.on_fail == OnFail::Mark => record.quality = Quality::BAD_DECODING,
+                    Verdict::Fail | Verdict::Keep => {}
+                }
+            }
+        }
+        let kept = if leaves {
+            let mut fate = verdicts.iter();
+            batch.filter(|_| !matches!(fate.next(), Some(Verdict::Fail)))
+        } else {
+            Some(batch)
+        };
+        if let Some(kept) = kept {
+            out.emit(kept);
+        }
+        match Batch::new(rejected, received) {
+            Some(rejected) => out.reject(rejected),
+            None if leaves => out.filtered("crc_failed", failed),
+            None => {}
+        }
+        verdicts.clear();
+        self.verdicts = verdicts;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
