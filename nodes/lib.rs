@@ -26,6 +26,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
     &transform::Scale,
+    &transform::Sequence,
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
 ];

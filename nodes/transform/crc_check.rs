@@ -226,7 +226,7 @@ impl Endian {
 }
 
 /// The number that up to eight bytes make.
-fn number(bytes: &[u8], endian: Endian) -> u64 {
+pub(super) fn number(bytes: &[u8], endian: Endian) -> u64 {
     let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
     match endian {
         Endian::Big => bytes.iter().fold(0, add),

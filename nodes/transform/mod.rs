@@ -6,8 +6,10 @@ mod decode;
 mod dedupe;
 mod rules;
 mod scale;
+mod sequence;
 
 pub(crate) use decode::Decode;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use scale::Scale;
+pub(crate) use sequence::Sequence;

@@ -1,0 +1,289 @@
+//! The node: frames in, frames in order out, and what is held meanwhile.
+
+use std::collections::BTreeSet;
+
+use fieldflow_contract::{Batch, Cause, Outputs, Record, Tag, TagMap, Tally, Timestamp, Transform, Value};
+
+use super::line::{Held, Limits, Line, Meaning};
+use super::{Config, Counter, EVENTS, Fate, Reorder, read};
+use crate::transform::rules::Rules;
+
+pub(super) struct Sorter {
+    counter: Option<Counter>,
+    limits: Limits,
+    tags: Option<Rules<()>>,
+    on_duplicate: Fate,
+    on_late: Fate,
+    reorder: Option<Reorder>,
+    lines: TagMap<Line>,
+    holding: Holding,
+    /// Calls of `apply` so far.
+    calls: u64,
+    tally: Tally,
+}
+
+/// What is held over all tags, by the call that brought it and by the time that ends its wait.
+#[derive(Default)]
+struct Holding {
+    by_call: BTreeSet<(u64, Tag, u64)>,
+    by_time: BTreeSet<(Timestamp, Tag, u64)>,
+    /// What has come since the clock was seen. A batch may have waited on its way, so its own time says nothing of now, and
+    /// what waited with it may be about to come.
+    new: Vec<(Tag, u64)>,
+    new_since: Timestamp,
+}
+
+/// What becomes of the records of one call.
+#[derive(Default)]
+struct Sorted {
+    passing: Vec<Record>,
+    events: Vec<Record>,
+    rejected: Vec<Record>,
+    dropped_duplicates: u64,
+    dropped_late: u64,
+    lost: u64,
+    duplicate: u64,
+    reordered: u64,
+    late: u64,
+    restart: u64,
+}
+
+impl Sorter {
+    pub(super) fn new(config: Config, limits: Limits, tally: Tally) -> Self {
+        Self {
+            counter: config.counter,
+            limits,
+            tags: config.tags.map(|tags| Rules::new([(tags, ())])),
+            on_duplicate: config.on_duplicate,
+            on_late: config.on_late,
+            reorder: config.reorder,
+            lines: TagMap::default(),
+            holding: Holding::default(),
+            calls: 0,
+            tally,
+        }
+    }
+
+    /// Whether the record passes and there is no more to do: it is the next of its tag, or has no counter to look at.
+    fn goes_on(&mut self, record: &Record) -> bool {
+        if self.tags.as_mut().is_some_and(|tags| tags.index(record.tag).is_none()) {
+            return true;
+        }
+        let Some(line) = self.lines.slot(record.tag) else { return false };
+        !record.quality.is_bad()
+            && read(self.counter, self.limits.wrap, &record.value)
+                .is_ok_and(|counter| line.goes_on(counter, self.limits))
+    }
+
+    fn sort(&mut self, mut record: Record, sorted: &mut Sorted) {
+        let (tag, limits) = (record.tag, self.limits);
+        let counter = match read(self.counter, limits.wrap, &record.value) {
+            Ok(counter) if !record.quality.is_bad() => counter,
+            unreadable => {
+                // The first reason is the one to look for, so a later one does not replace it.
+                if let Some(reason) = unreadable.err().filter(|_| !record.quality.is_bad()) {
+                    record.quality = reason;
+                }
+                self.release(tag, u64::MAX, sorted);
+                sorted.passing.push(record);
+                return;
+            }
+        };
+        let Some(line) = self.lines.slot(tag) else {
+            *self.lines.slot(tag) = Some(Line::new(counter, limits));
+            sorted.passing.push(record);
+            return;
+        };
+        match line.meaning(counter, limits) {
+            Meaning::Next => {
+                sorted.reordered += u64::from(!line.held.is_empty());
+                line.pass(0, limits);
+                let passed = line.number();
+                sorted.passing.push(record);
+                self.release(tag, passed, sorted);
+            }
+            Meaning::Ahead(missing) => match self.reorder {
+                None => {
+                    lose(line, &record, missing, sorted);
+                    line.pass(missing, limits);
+                    sorted.passing.push(record);
+                }
+                Some(reorder) => {
+                    let number = line.number() + missing;
+                    sorted.reordered += u64::from(line.held.last_key_value().is_some_and(|(last, _)| number < *last));
+                    line.held.insert(number, Held { record, call: self.calls, until: None });
+                    self.holding.by_call.insert((self.calls, tag, number));
+                    self.holding.new.push((tag, number));
+                    let first = line.held.first_key_value().map(|(first, _)| *first);
+                    if let Some(first) = first.filter(|_| reorder.records < line.held.len()) {
+                        self.release(tag, first, sorted);
+                    }
+                }
+            },
+            Meaning::Duplicate => {
+                sorted.duplicate += 1;
+                sorted.dropped_duplicates += sorted.place(self.on_duplicate, record);
+            }
+            Meaning::Late => {
+                line.came_late(counter, limits);
+                sorted.reordered += 1;
+                sorted.late += 1;
+                sorted.dropped_late += sorted.place(self.on_late, record);
+            }
+            Meaning::Restart => {
+                self.release(tag, u64::MAX, sorted);
+                if let Some(line) = self.lines.slot(tag) {
+                    line.restart(counter, limits);
+                }
+                sorted.restart += 1;
+                sorted.passing.push(record);
+            }
+        }
+    }
+
+    /// Gives out what is held of a tag up to a number and all that follows it without a gap.
+    fn release(&mut self, tag: Tag, upto: u64, sorted: &mut Sorted) {
+        let Some(line) = self.lines.slot(tag) else { return };
+        while let Some(number) = line.held.first_key_value().map(|(number, _)| *number)
+            && (number <= upto || number == line.number())
+            && let Some(Held { record, call, until }) = line.held.remove(&number)
+        {
+            self.holding.by_call.remove(&(call, tag, number));
+            if let Some(until) = until {
+                self.holding.by_time.remove(&(until, tag, number));
+            }
+            let missing = number - line.number();
+            if missing != 0 {
+                lose(line, &record, missing, sorted);
+            }
+            line.pass(missing, self.limits);
+            sorted.passing.push(record);
+        }
+    }
+
+    /// What has come since the clock was seen waits from now on.
+    fn begin_to_wait(&mut self, now: Timestamp) {
+        let Some(reorder) = self.reorder else { return };
+        for (tag, number) in self.holding.new.drain(..) {
+            let held = self.lines.slot(tag).as_mut().and_then(|line| line.held.get_mut(&number));
+            if let Some(held) = held.filter(|held| held.until.is_none()) {
+                let until = now + reorder.wait.0;
+                held.until = Some(until);
+                self.holding.by_time.insert((until, tag, number));
+            }
+        }
+    }
+
+    fn give(&self, sorted: Sorted, received: Timestamp, is_replayed: bool, out: &mut Outputs) {
+        for (word, times) in [
+            ("lost", sorted.lost),
+            ("duplicate", sorted.duplicate),
+            ("reordered", sorted.reordered),
+            ("late", sorted.late),
+            ("restart", sorted.restart),
+        ] {
+            if times != 0 {
+                self.tally.add(word, times);
+            }
+        }
+        out.filtered("duplicate", sorted.dropped_duplicates);
+        out.filtered("late", sorted.dropped_late);
+        let batch = |records| {
+            let batch = Batch::new(records, received)?;
+            Some(if is_replayed { batch.replayed() } else { batch })
+        };
+        if let Some(passing) = batch(sorted.passing) {
+            out.emit(passing);
+        }
+        if let Some(events) = batch(sorted.events) {
+            out.emit_to(EVENTS, events);
+        }
+        if let Some(rejected) = batch(sorted.rejected) {
+            out.reject(rejected);
+        }
+    }
+}
+
+impl Sorted {
+    /// Puts a record where it belongs; how many were let go.
+    fn place(&mut self, fate: Fate, record: Record) -> u64 {
+        match fate {
+            Fate::Pass => self.passing.push(record),
+            Fate::Reject => self.rejected.push(record),
+            Fate::Drop => return 1,
+        }
+        0
+    }
+}
+
+/// Tells what is missing before a record.
+fn lose(line: &mut Line, behind: &Record, missing: u64, sorted: &mut Sorted) {
+    sorted.lost += missing;
+    let tag = *line.lost.get_or_insert_with(|| Tag::new(&format!("{}.lost", behind.tag)).ok());
+    if let Some(tag) = tag {
+        sorted.events.push(Record::good(tag, behind.time, Value::I64(missing as i64)));
+    }
+}
+
+impl Transform for Sorter {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        self.calls += 1;
+        let (received, is_replayed) = (batch.received(), batch.is_replayed());
+        // A batch in order goes on as it is, even if others read it too.
+        let Some(first) = batch.records().iter().position(|record| !self.goes_on(record)) else {
+            out.emit(batch);
+            return Ok(());
+        };
+        if self.holding.new.is_empty() {
+            self.holding.new_since = received;
+        }
+        let mut sorted = Sorted { passing: batch.into_records(), ..Sorted::default() };
+        let rest = sorted.passing.split_off(first);
+        let mut rest = rest.into_iter();
+        // The first is known to be no simple one.
+        if let Some(record) = rest.next() {
+            self.sort(record, &mut sorted);
+        }
+        for record in rest {
+            if self.goes_on(&record) {
+                sorted.passing.push(record);
+            } else {
+                self.sort(record, &mut sorted);
+            }
+        }
+        self.give(sorted, received, is_replayed, out);
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        if self.holding.new.is_empty() {
+            self.holding.by_time.first().map(|(until, ..)| *until)
+        } else {
+            Some(self.holding.new_since)
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.begin_to_wait(now);
+        let mut sorted = Sorted::default();
+        while self.holding.by_time.first().is_some_and(|(until, ..)| *until <= now)
+            && let Some((_, tag, number)) = self.holding.by_time.pop_first()
+        {
+            self.release(tag, number, &mut sorted);
+        }
+        self.give(sorted, now, false, out);
+    }
+
+    fn holds_since(&self) -> Option<u64> {
+        self.holding.by_call.first().map(|(call, ..)| *call)
+    }
+
+    fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
+        let mut sorted = Sorted::default();
+        while let Some((_, tag, _)) = self.holding.by_call.pop_first() {
+            self.release(tag, u64::MAX, &mut sorted);
+        }
+        self.holding.new.clear();
+        self.give(sorted, now, false, out);
+    }
+}
