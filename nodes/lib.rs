@@ -18,6 +18,7 @@ use fieldflow_contract::NodeKind;
 
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
+    &transform::Clamp,
     &console::Console,
     &transform::Decode,
     &transform::CrcCheck,

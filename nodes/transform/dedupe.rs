@@ -9,6 +9,8 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::sieve::sieve;
+
 /// `type: dedupe`
 pub(crate) struct Dedupe;
 
@@ -90,16 +92,7 @@ impl Gate {
 impl Transform for Gate {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let before = batch.len();
-        // A batch without a repeat goes on as it is, even if others read it too.
-        let Some(first) = batch.records().iter().position(|record| !self.passes(record)) else {
-            out.emit(batch);
-            return Ok(());
-        };
-        let mut at = 0;
-        let kept = batch.filter(|record| {
-            at += 1;
-            at <= first || (at != first + 1 && self.passes(record))
-        });
+        let kept = sieve(batch, |record| self.passes(record));
         out.filtered("duplicate", (before - kept.as_ref().map_or(0, Batch::len)) as u64);
         if let Some(kept) = kept {
             out.emit(kept);

@@ -1,6 +1,7 @@
 //! Transforms: they make records out of records, one file each.
 
 mod crc_check;
+mod clamp;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -10,6 +11,9 @@ mod sequence;
 
 pub(crate) use decode::Decode;
 pub(crate) use crc_check::CrcCheck;
+mod sieve;
+
+pub(crate) use clamp::Clamp;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
