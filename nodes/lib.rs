@@ -26,6 +26,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &generate::Generate,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
+    &transform::Round,
     &transform::Scale,
     &transform::Sequence,
     #[cfg(feature = "sqlite")]

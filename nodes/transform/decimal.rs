@@ -4,6 +4,8 @@
 //! short ones, so the line is kept as integers, `(factor · n + offset) / divisor`, and divided once at the end. What is no
 //! short decimal, or too large, is worked out in plain doubles.
 
+use std::fmt::LowerExp;
+
 use fieldflow_contract::Value;
 
 /// Most digits behind the point of a value that is still taken as a decimal.
@@ -164,8 +166,8 @@ fn integers<const N: usize>(numbers: [f64; N]) -> Option<([i128; N], i128)> {
     Some((integers, 10_i128.checked_pow(places)?))
 }
 
-/// The shortest decimal that is read as this double: its digits, and how many stand behind the point.
-fn decimal_of(number: f64) -> Option<(i128, u32)> {
+/// The shortest decimal that is read as this double or single: its digits, and how many stand behind the point.
+pub(super) fn decimal_of(number: impl LowerExp) -> Option<(i128, u32)> {
     let text = format!("{number:e}");
     let (mantissa, exponent) = text.split_once('e')?;
     let behind = mantissa.split_once('.').map_or(0, |(_, behind)| behind.len());
@@ -178,7 +180,7 @@ fn decimal_of(number: f64) -> Option<(i128, u32)> {
 }
 
 /// The digits of a double that is a short decimal, and how many stand behind the point.
-fn digits_f64(value: f64) -> Option<(i64, usize)> {
+pub(super) fn digits_f64(value: f64) -> Option<(i64, usize)> {
     let size = value.abs();
     if DIGITS <= size || size.is_nan() {
         return None;
@@ -193,7 +195,7 @@ fn digits_f64(value: f64) -> Option<(i64, usize)> {
 }
 
 /// The same for a single: of the decimals that are read as it, the shortest, which is the one that people see.
-fn digits_f32(value: f32) -> Option<(i64, usize)> {
+pub(super) fn digits_f32(value: f32) -> Option<(i64, usize)> {
     let digits = |places: usize| {
         let scaled = f64::from(value) * TEN[places];
         let digits = nearest(scaled);

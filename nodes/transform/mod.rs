@@ -5,6 +5,7 @@ mod clamp;
 mod decimal;
 mod decode;
 mod dedupe;
+mod round;
 mod rules;
 mod scale;
 mod sequence;
@@ -15,5 +16,6 @@ mod sieve;
 
 pub(crate) use clamp::Clamp;
 pub(crate) use dedupe::Dedupe;
+pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
