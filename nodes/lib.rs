@@ -22,6 +22,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &console::Console,
     &transform::Decode,
     &transform::CrcCheck,
+    &transform::Deadband,
     &transform::Dedupe,
     &generate::Generate,
     #[cfg(feature = "modbus")]

@@ -2,6 +2,7 @@
 
 mod crc_check;
 mod clamp;
+mod deadband;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -15,6 +16,7 @@ pub(crate) use crc_check::CrcCheck;
 mod sieve;
 
 pub(crate) use clamp::Clamp;
+pub(crate) use deadband::Deadband;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use round::Round;
 pub(crate) use scale::Scale;

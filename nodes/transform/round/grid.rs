@@ -107,8 +107,7 @@ impl Grid {
     fn float(&self, value: f64, no_room: f64, doubt: f64, decimal: impl FnOnce() -> Option<(i128, u32)>) -> f64 {
         let units = value / self.size;
         let size = units.abs();
-        // NaN and infinity too.
-        if !(size < no_room) {
+        if size.is_nan() || no_room <= size {
             return value;
         }
         let below = size as i64 as f64;
