@@ -25,9 +25,11 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Deadband,
     &transform::Dedupe,
     &generate::Generate,
+    &transform::Median,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
     &transform::Round,
+    &transform::Rate,
     &transform::Scale,
     &transform::Sequence,
     #[cfg(feature = "sqlite")]

@@ -9,7 +9,7 @@ use std::fmt::LowerExp;
 use fieldflow_contract::Value;
 
 /// Most digits behind the point of a value that is still taken as a decimal.
-const PLACES: usize = 9;
+pub(super) const PLACES: usize = 9;
 
 const TEN: [f64; PLACES + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
@@ -137,7 +137,7 @@ fn gcd(a: u128, b: u128) -> u128 {
 }
 
 /// The double that is nearest to `top / divisor`, for a divisor below 2⁷².
-fn divide(top: i128, divisor: u128) -> f64 {
+pub(super) fn divide(top: i128, divisor: u128) -> f64 {
     let magnitude = top.unsigned_abs();
     if magnitude == 0 {
         return 0.0;
@@ -205,6 +205,18 @@ pub(super) fn digits_f32(value: f32) -> Option<(i64, usize)> {
     // have no room, a single is no short decimal any more.
     let shortest = if digits(4).is_some() { 0 } else { 5 };
     (shortest..=PLACES).find_map(digits)
+}
+
+/// The digits of a number that is a short decimal, and how many stand behind the point: 784 and 1 for 78.4.
+pub(super) fn digits(value: &Value) -> Option<(i128, usize)> {
+    let short = match *value {
+        Value::I64(v) => return Some((i128::from(v), 0)),
+        Value::U64(v) => return Some((i128::from(v), 0)),
+        Value::F32(v) => digits_f32(v),
+        Value::F64(v) => digits_f64(v),
+        _ => None,
+    };
+    short.map(|(digits, places)| (i128::from(digits), places))
 }
 
 /// Rounds to the nearest integer; a cast is much faster than `round` where the processor has no instruction for that.

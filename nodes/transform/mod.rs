@@ -10,6 +10,15 @@ mod round;
 mod rules;
 mod scale;
 mod sequence;
+mod edit;
+mod median;
+mod naming;
+mod number;
+mod rate;
+mod rules;
+mod scale;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use decode::Decode;
 pub(crate) use crc_check::CrcCheck;
@@ -19,5 +28,7 @@ pub(crate) use clamp::Clamp;
 pub(crate) use deadband::Deadband;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use round::Round;
+pub(crate) use median::Median;
+pub(crate) use rate::Rate;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;

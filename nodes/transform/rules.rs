@@ -6,20 +6,30 @@ use fieldflow_contract::{Tag, TagMap, TagSelector};
 /// by the table of tags.
 #[derive(Debug)]
 pub(super) struct Rules<T> {
-    rules: Vec<(TagSelector, T)>,
+    /// Without a selector, a rule is for all tags.
+    rules: Vec<(Option<TagSelector>, T)>,
     rule_of: TagMap<Option<usize>>,
 }
 
 impl<T> Rules<T> {
     pub(super) fn new(rules: impl IntoIterator<Item = (TagSelector, T)>) -> Self {
-        Self { rules: rules.into_iter().collect(), rule_of: TagMap::default() }
+        let rules = rules.into_iter().map(|(tags, rule)| (Some(tags), rule)).collect();
+        Self { rules, rule_of: TagMap::default() }
+    }
+
+    /// One rule, for these tags or for all.
+    pub(super) fn one(tags: Option<TagSelector>, rule: T) -> Self {
+        Self { rules: vec![(tags, rule)], rule_of: TagMap::default() }
     }
 
     /// The place in the list of the rule for this tag, if one names it.
     pub(super) fn index(&mut self, tag: Tag) -> Option<usize> {
         match self.rule_of.get(tag) {
             Some(known) => *known,
-            None => *self.rule_of.slot(tag).insert(self.rules.iter().position(|(tags, _)| tags.selects(tag))),
+            None => {
+                let names = |tags: &Option<TagSelector>| tags.as_ref().is_none_or(|tags| tags.selects(tag));
+                *self.rule_of.slot(tag).insert(self.rules.iter().position(|(tags, _)| names(tags)))
+            }
         }
     }
 
