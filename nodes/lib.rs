@@ -26,6 +26,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Dedupe,
     &generate::Generate,
     &transform::Median,
+    #[cfg(feature = "expressions")]
+    &transform::Map,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
     &transform::Round,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Statement, Transactio
 /// Rows a statement. More of them gain little; one by one takes twice as long.
 const BLOCK: usize = 50;
 const ONE_ROW: &str = "INSERT INTO hot(time, tag, value, quality) VALUES (?, ?, ?, ?)";
-static BLOCK_OF_ROWS: LazyLock<String> = LazyLock::new(|| ONE_ROW.to_owned() + &", (?, ?, ?, ?)".repeat(BLOCK - 1));
+static BLOCK_OF_ROWS: LazyLock<String> = LazyLock::new(|| [ONE_ROW, &", (?, ?, ?, ?)".repeat(BLOCK - 1)].concat());
 
 /// Writes rows, and remembers the numbers of the tags that it has met.
 #[derive(Default)]

@@ -194,6 +194,14 @@ pub(super) fn digits_f64(value: f64) -> Option<(i64, usize)> {
     })
 }
 
+/// The double that people see in a single: 78.4 for the single 78.4, not 78.4000015258789.
+pub(super) fn double_of(value: f32) -> f64 {
+    match digits_f32(value) {
+        Some((digits, places)) => digits as f64 / TEN[places],
+        None => value.to_string().parse().unwrap_or_else(|_| f64::from(value)),
+    }
+}
+
 /// The same for a single: of the decimals that are read as it, the shortest, which is the one that people see.
 pub(super) fn digits_f32(value: f32) -> Option<(i64, usize)> {
     let digits = |places: usize| {

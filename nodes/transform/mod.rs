@@ -7,6 +7,15 @@ mod decimal;
 mod decode;
 mod dedupe;
 mod round;
+#[cfg(feature = "expressions")]
+mod expression;
+#[cfg(not(feature = "expressions"))]
+#[path = "no_expression.rs"]
+mod expression;
+mod frame;
+#[cfg(feature = "expressions")]
+mod map;
+mod names;
 mod rules;
 mod scale;
 mod sequence;
@@ -30,5 +39,7 @@ pub(crate) use dedupe::Dedupe;
 pub(crate) use round::Round;
 pub(crate) use median::Median;
 pub(crate) use rate::Rate;
+#[cfg(feature = "expressions")]
+pub(crate) use map::Map;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;

@@ -37,6 +37,11 @@ impl<T> Rules<T> {
     pub(super) fn of(&mut self, tag: Tag) -> Option<&T> {
         self.index(tag).map(|at| &self.rules[at].1)
     }
+
+    /// The rule at a place that [`Rules::index`] gave, to change what it remembers.
+    pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
+        &mut self.rules[at].1
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,135 @@
+//! The language: what of Rhai is let in, and what is found wrong with an expression before it runs.
+
+use rhai::packages::{ArithmeticPackage, LogicPackage, Package};
+use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, OptimizationLevel, ParseErrorType, Position, Scope, Stmt, Token};
+
+use super::functions::{self, FUNCTIONS, READS};
+use super::others::Others;
+use super::{MANUAL, Uses, Wrong};
+
+/// Longest expression, in bytes.
+const LONGEST: usize = 4096;
+/// Deepest nesting of brackets.
+const DEEPEST: usize = 48;
+/// Steps of one evaluation. Without loops an expression cannot come near; it is a second fence.
+const STEPS: u64 = 100_000;
+/// Longest text that an expression may make, in bytes.
+const LONGEST_TEXT: usize = 1 << 20;
+/// `/` inside the language: Rhai divides whole numbers to a whole number, and that loses the decimals of a scaled register.
+const DIVIDE: &str = "÷";
+/// Of `/` and `*` in Rhai.
+const BINDING: u8 = 180;
+
+/// An engine that knows numbers, texts and [`FUNCTIONS`], and nothing of the machine.
+pub(super) fn engine(others: &Others) -> Engine {
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(ArithmeticPackage::new().as_shared_module());
+    engine.register_global_module(LogicPackage::new().as_shared_module());
+    engine.set_strict_variables(true).set_optimization_level(OptimizationLevel::Simple);
+    engine.set_max_operations(STEPS).set_max_expr_depths(DEEPEST).set_max_string_size(LONGEST_TEXT);
+    engine.set_allow_looping(false).set_allow_statement_expression(false).set_allow_shadowing(false);
+    for word in ["eval", "print", "debug", "Fn", "call", "curry", "type_of", "is_def_var", "is_shared", "this"] {
+        engine.disable_symbol(word);
+    }
+    // The name is fixed and free, so that this cannot fail; if it did, no expression with `/` would compile.
+    let _ = engine.register_custom_operator(DIVIDE, BINDING);
+    #[expect(deprecated, reason = "it is marked so to say that it may change; the version is pinned")]
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Divide => Token::Custom(Box::new(DIVIDE.into())),
+        other => other,
+    });
+    functions::register(&mut engine, DIVIDE);
+    others.register(&mut engine);
+    engine
+}
+
+/// Compiles an expression: what it comes to, which names it uses, and which other tags it reads.
+pub(super) fn compile(engine: &Engine, scope: &Scope<'_>, text: &str) -> Result<(AST, Uses, Vec<String>), Wrong> {
+    let wrong = |at, what: String| Wrong { at, what, help: None };
+    if LONGEST < text.len() {
+        return Err(wrong(None, format!("{} bytes are too many; {LONGEST} are allowed", text.len())));
+    }
+    if text.trim().is_empty() {
+        return Err(wrong(None, "there is nothing in it".to_owned()));
+    }
+    let ast = engine.compile_expression_with_scope(scope, text).map_err(|error| Wrong {
+        at: place(error.position()),
+        what: told(error.err_type()),
+        help: matches!(error.err_type(), ParseErrorType::VariableUndefined(_)).then(|| MANUAL.to_owned()),
+    })?;
+    let (mut uses, mut read, mut found) = (Uses::default(), Vec::new(), None);
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let looked = match path.last() {
+            Some(ASTNode::Stmt(Stmt::FnCall(call, at)) | ASTNode::Expr(Expr::FnCall(call, at))) => {
+                call_of(call, *at, &mut read)
+            }
+            Some(ASTNode::Expr(Expr::Variable(variable, _, _))) => {
+                note(&mut uses, &variable.1);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        found = looked.err();
+        found.is_none()
+    });
+    uses.others = !read.is_empty();
+    match found {
+        Some(wrong) => Err(wrong),
+        None => Ok((ast, uses, read)),
+    }
+}
+
+fn note(uses: &mut Uses, name: &str) {
+    match name {
+        "value" => uses.value = true,
+        "quality" => uses.quality = true,
+        "good" => uses.good = true,
+        "time" => uses.time = true,
+        _ => uses.tag = true,
+    }
+}
+
+/// Checks a call: that there is such a function, that it takes so many arguments, and that `last` names a tag.
+fn call_of(call: &FnCallExpr, at: Position, read: &mut Vec<String>) -> Result<(), Wrong> {
+    if call.op_token.is_some() || call.name == DIVIDE {
+        return Ok(());
+    }
+    let wrong = |what: String, help: Option<String>| Err(Wrong { at: place(at), what, help });
+    let Some((name, takes)) = FUNCTIONS.iter().find(|(name, _)| *name == call.name) else {
+        return wrong(format!("there is no function `{}`", call.name), Some(MANUAL.to_owned()));
+    };
+    if !takes.contains(&call.args.len()) {
+        let takes: Vec<String> = takes.iter().map(ToString::to_string).collect();
+        return wrong(format!("`{name}` takes {} arguments, not {}", takes.join(" or "), call.args.len()), None);
+    }
+    if READS.contains(name) {
+        let Some(Expr::StringConstant(tag, _)) = call.args.first() else {
+            return wrong(
+                format!("`{name}` wants the name of a tag in quotation marks"),
+                Some(format!("write {name}(\"line1.speed\")")),
+            );
+        };
+        read.push(tag.to_string());
+    }
+    Ok(())
+}
+
+fn place(at: Position) -> Option<(usize, usize)> {
+    at.line().map(|line| (line, at.position().unwrap_or(1)))
+}
+
+/// The parser's errors in the words of this house, where its own are not plain enough.
+fn told(error: &ParseErrorType) -> String {
+    match error {
+        ParseErrorType::VariableUndefined(name) => format!("`{name}` is not known"),
+        ParseErrorType::UnexpectedEOF => "it ends too soon".to_owned(),
+        ParseErrorType::MissingToken(token, why) => format!("`{token}` is missing {why}"),
+        ParseErrorType::Reserved(word) => format!("`{word}` is not to be used here"),
+        ParseErrorType::UnknownOperator(word) => format!("`{word}` is no operator"),
+        other => {
+            let text = other.to_string();
+            let mut letters = text.chars();
+            letters.next().map_or(text.clone(), |first| first.to_lowercase().chain(letters).collect())
+        }
+    }
+}
