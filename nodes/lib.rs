@@ -20,18 +20,18 @@ use fieldflow_contract::NodeKind;
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Clamp,
     &console::Console,
-    &transform::Decode,
     &transform::CrcCheck,
     &transform::Deadband,
+    &transform::Decode,
     &transform::Dedupe,
     &generate::Generate,
-    &transform::Median,
     #[cfg(feature = "expressions")]
     &transform::Map,
+    &transform::Median,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
-    &transform::Round,
     &transform::Rate,
+    &transform::Round,
     &transform::Scale,
     &transform::Sequence,
     #[cfg(feature = "sqlite")]

@@ -160,7 +160,7 @@ fn what_is_wrong_with_a_case_is_told() {
     let good = [("gen.in.jsonl", input.as_str()), ("out.out.jsonl", input.as_str())];
     let bench = Bench::of(pipeline, &good);
     assert_eq!(bench.test(&[]).0, 0, "{:?}", bench.test(&[]));
-    let ten = line(0.0, "a", "1.0") + &line(1.0, "a", "2.4");
+    let ten = [line(0.0, "a", "1.0"), line(1.0, "a", "2.4")].concat();
     for (file, text, said) in [
         ("out.out.jsonl", None, "--bless"),
         ("out.out.jsonl", Some(ten.as_str()), "out.out.jsonl:2: a: value 2, expected 2.4"),

@@ -1,8 +1,8 @@
 //! `map`: values worked out by an expression.
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality, Record,
-    Role, TagSelector, Tally, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality,
+    Record, Role, TagSelector, Tally, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,12 +1,12 @@
 //! Transforms: they make records out of records, one file each.
 
-mod crc_check;
 mod clamp;
+mod crc_check;
 mod deadband;
 mod decimal;
 mod decode;
 mod dedupe;
-mod round;
+mod edit;
 #[cfg(feature = "expressions")]
 mod expression;
 #[cfg(not(feature = "expressions"))]
@@ -15,31 +15,28 @@ mod expression;
 mod frame;
 #[cfg(feature = "expressions")]
 mod map;
-mod names;
-mod rules;
-mod scale;
-mod sequence;
-mod edit;
 mod median;
+mod names;
 mod naming;
 mod number;
 mod rate;
+mod round;
 mod rules;
 mod scale;
+mod sequence;
+mod sieve;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use decode::Decode;
-pub(crate) use crc_check::CrcCheck;
-mod sieve;
-
 pub(crate) use clamp::Clamp;
+pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
+pub(crate) use decode::Decode;
 pub(crate) use dedupe::Dedupe;
-pub(crate) use round::Round;
-pub(crate) use median::Median;
-pub(crate) use rate::Rate;
 #[cfg(feature = "expressions")]
 pub(crate) use map::Map;
+pub(crate) use median::Median;
+pub(crate) use rate::Rate;
+pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;

@@ -1,6 +1,6 @@
 //! Tests of `crc_check`.
 
-use fieldflow_contract::{Saved, SystemClock, Tag, Timestamp};
+use fieldflow_contract::{SystemClock, Tag, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -18,16 +18,8 @@ fn findings(options: Json) -> Vec<(String, String, String)> {
 
 fn checker(options: Json) -> (Box<dyn Transform>, Tally) {
     assert_eq!(findings(options.clone()), [], "{options}");
-    let tally = Tally::default();
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "crc".to_owned(),
-        data_dir: std::path::PathBuf::new(),
-        base_dir: std::path::PathBuf::new(),
-        clock: std::sync::Arc::new(SystemClock),
-        tally: tally.clone(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("crc", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
+    let tally = context.tally.clone();
     match CrcCheck::build(serde_json::from_value(options).unwrap(), &context) {
         Ok(Node::Transform(transform)) => (transform, tally),
         _ => panic!("not a transform"),

@@ -1,8 +1,6 @@
 //! Whether payloads become the records that the manual promises; more of it stands in `cases/decode/`.
 
-use std::sync::Arc;
-
-use fieldflow_contract::{NodeKind, Port, Saved, SystemClock};
+use fieldflow_contract::{NodeKind, Port, SystemClock};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -11,16 +9,8 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 fn prepared(options: Json) -> (Box<dyn Transform>, Tally) {
-    let tally = Tally::default();
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "decode".to_owned(),
-        data_dir: ".".into(),
-        base_dir: ".".into(),
-        clock: Arc::new(SystemClock),
-        tally: tally.clone(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("decode", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
+    let tally = context.tally.clone();
     let ready = Decode.prepare(options).expect("the options can be read");
     let mut findings = Findings::default();
     ready.check(&mut findings);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use fieldflow_contract::{Batch, Outputs, Record, Saved, SystemClock, Tag, Tally, Timestamp, Transform};
+use fieldflow_contract::{Batch, Outputs, Record, SystemClock, Tag, Tally, Timestamp, Transform};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -13,16 +13,8 @@ fn build(options: Json) -> (Box<dyn Transform>, Tally) {
     let mut findings = Findings::default();
     Sequence::check(&config, &mut findings);
     assert_eq!(findings.0, []);
-    let tally = Tally::default();
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "sequence".to_owned(),
-        data_dir: std::path::PathBuf::new(),
-        base_dir: std::path::PathBuf::new(),
-        clock: std::sync::Arc::new(SystemClock),
-        tally: tally.clone(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("sequence", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
+    let tally = context.tally.clone();
     match Sequence::build(config, &context) {
         Ok(Node::Transform(transform)) => (transform, tally),
         _ => panic!("not a transform"),
