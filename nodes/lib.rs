@@ -24,6 +24,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Deadband,
     &transform::Decode,
     &transform::Dedupe,
+    &transform::Encode,
     &generate::Generate,
     #[cfg(feature = "expressions")]
     &transform::Map,

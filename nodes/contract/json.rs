@@ -19,7 +19,7 @@ pub fn write_json_line(record: &Record, line: &mut String) {
     let _ = write!(line, r#"{{"t":"{}","tag":"#, record.time);
     write_text(record.tag.name(), line);
     line.push_str(r#","value":"#);
-    write_value(&record.value, line);
+    write_json_value(&record.value, line);
     if record.quality != Quality::GOOD {
         let _ = write!(line, r#","quality":"{}""#, record.quality);
     }
@@ -30,7 +30,8 @@ fn write_text(text: &str, line: &mut String) {
     line.push_str(&serde_json::Value::from(text).to_string());
 }
 
-fn write_value(value: &Value, line: &mut String) {
+/// Appends a value alone, as it stands in such a line.
+pub fn write_json_value(value: &Value, line: &mut String) {
     // `{:?}` is the shortest text that reads back to the same float, and keeps the `.0` that tells it from an integer.
     let _ = match value {
         Value::Null => line.write_str("null"),

@@ -192,10 +192,11 @@ enum Place {
 }
 
 impl Place {
-    fn number(&self, header: &[Cow<'_, str>]) -> Option<usize> {
+    /// The number of the column; of one that the header does not have, a number that no row has.
+    fn number(&self, header: &[Cow<'_, str>]) -> usize {
         match self {
-            Self::Number(n) => Some(*n),
-            Self::Header(name) => header.iter().position(|known| known == name),
+            Self::Number(n) => *n,
+            Self::Header(name) => header.iter().position(|known| known == name).unwrap_or(usize::MAX),
         }
     }
 }
@@ -218,12 +219,12 @@ struct Plan {
     missing: Missing,
 }
 
-/// Where everything stands in one payload; the inner `None` is a column that is not there.
+/// Where everything stands in one payload: the numbers of the columns.
 struct Columns {
-    values: Vec<Option<usize>>,
-    name: Option<Option<usize>>,
-    time: Option<Option<usize>>,
-    quality: Option<Option<usize>>,
+    values: Vec<usize>,
+    name: Option<usize>,
+    time: Option<usize>,
+    quality: Option<usize>,
 }
 
 impl Reader {
@@ -255,8 +256,8 @@ impl Plan {
     }
 
     fn row(&self, fields: &[Cow<'_, str>], columns: &Columns, here: &Here<'_>, into: &mut Into<'_>) -> Result<(), Why> {
-        let field = |column: Option<usize>| fields.get(column?).map(AsRef::as_ref).filter(|text| !text.is_empty());
-        let head = |column: Option<Option<usize>>| match column.map(field) {
+        let field = |column: usize| fields.get(column).map(AsRef::as_ref).filter(|text| !text.is_empty());
+        let head = |column: Option<usize>| match column.map(field) {
             Some(None) if self.missing == Missing::Reject => Err(Why::Missing),
             found => Ok(found.flatten().map(|text| self.value(text))),
         };
@@ -321,15 +322,11 @@ fn field<'a>(rest: &mut &'a str, delimiter: char) -> Result<Cow<'a, str>, Why> {
     loop {
         let (part, after) = inner.split_once('"').ok_or(Why::Format)?;
         whole += part;
-        match after.strip_prefix('"') {
-            Some(after) => {
-                whole += "\"";
-                inner = after;
-            }
-            None => {
-                *rest = after.trim_start_matches(spaces);
-                return Ok(whole);
-            }
-        }
+        let Some(doubled) = after.strip_prefix('"') else {
+            *rest = after.trim_start_matches(spaces);
+            return Ok(whole);
+        };
+        whole += "\"";
+        inner = doubled;
     }
 }

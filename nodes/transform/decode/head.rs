@@ -58,14 +58,13 @@ impl TimeFormat {
         let size = number.as_f64()?.abs();
         let (times, divisor) = match self {
             Self::Rfc3339 => return None,
+            Self::Auto if size < 1e11 => return Self::S.count(number),
+            Self::Auto if size < 1e14 => return Self::Ms.count(number),
+            Self::Auto if size < 1e17 => return Self::Us.count(number),
             Self::S => (1_000_000, 1),
             Self::Ms => (1_000, 1),
             Self::Us => (1, 1),
-            Self::Ns => (1, 1_000),
-            Self::Auto if size < 1e11 => (1_000_000, 1),
-            Self::Auto if size < 1e14 => (1_000, 1),
-            Self::Auto if size < 1e17 => (1, 1),
-            Self::Auto => (1, 1_000),
+            Self::Ns | Self::Auto => (1, 1_000),
         };
         match *number {
             Value::I64(whole) => Some((i128::from(whole) * times).div_euclid(divisor)),

@@ -14,7 +14,7 @@ use super::path::{Key, Path};
 use super::{Into, Why};
 
 /// Values by their paths in a JSON message. A path is `$` for the message, then `.name`, `['any name']`, `[0]` or, from the
-/// end, `[-1]`: a part of JSONPath, without slices, filters and search at any depth.
+/// end, `[-1]`: a part of `JSONPath`, without slices, filters and search at any depth.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -38,8 +38,8 @@ pub(super) struct Options {
     #[serde(default)]
     time_format: TimeFormat,
     /// The path of the quality: a word of fieldflow such as `bad:timeout`, an OPC UA status code, or `true` for good and
-    /// `false` for bad. Where there is none in a message: good. A bad message without any value makes all its tags bad. A value that is `null` is bad in any case, `bad:no_data` if
-    /// the message gives no other reason.
+    /// `false` for bad. Where there is none in a message: good. A bad message without any value makes all its tags bad. A
+    /// value that is `null` is bad in any case, `bad:no_data` if the message gives no other reason.
     #[serde(default)]
     quality: Option<String>,
     /// What to do where a path leads nowhere. Default `skip`, because many devices only send what has changed; a message in

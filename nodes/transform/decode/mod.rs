@@ -12,8 +12,8 @@ mod path;
 mod unpack;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Tag, TagSelector, Tally, Timestamp, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, Tag, TagSelector, Tally, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -79,9 +79,10 @@ impl Config {
     fn resolve(&self, findings: &mut Findings) -> Option<Format> {
         let given = [("json", self.json.is_some()), ("csv", self.csv.is_some()), ("binary", self.binary.is_some())];
         let mut given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+        let before = findings.0.len();
         let Some(first) = given.next() else {
             let help = "add one of `json`, `csv` and `binary`";
-            findings.error(fieldflow_contract::At::root(), "the node does not say what it decodes").help(help);
+            findings.error(At::root(), "the node does not say what it decodes").help(help);
             return None;
         };
         for other in given {
@@ -92,7 +93,7 @@ impl Config {
         let json = self.json.as_ref().map(|options| options.resolve(findings).map(Format::Json));
         let csv = self.csv.as_ref().map(|options| options.resolve(findings).map(Format::Csv));
         let binary = self.binary.as_ref().map(|options| options.resolve(findings).map(Format::Binary));
-        json.or(csv).or(binary).flatten()
+        json.or(csv).or(binary).flatten().filter(|_| findings.0.len() == before)
     }
 }
 

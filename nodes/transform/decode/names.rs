@@ -10,7 +10,7 @@ use crate::template::Template;
 pub(super) struct Name {
     template: Template,
     /// What `{name}` and `{index}` stand for, where the options say it; else the payload does.
-    name: Option<String>,
+    field: Option<String>,
     index: Option<usize>,
 }
 
@@ -20,24 +20,24 @@ impl Name {
     pub(super) const INDEX: &'static str = "index";
 
     pub(super) fn new(template: Template) -> Self {
-        Self { template, name: None, index: None }
+        Self { template, field: None, index: None }
     }
 
     /// The name of a field of a frame; `index` for one of several values.
     pub(super) fn of_field(template: Template, name: &str, index: usize) -> Self {
-        Self { template, name: Some(name.to_owned()), index: Some(index) }
+        Self { template, field: Some(name.to_owned()), index: Some(index) }
     }
 
     /// Whether the payload has to say a part of it.
     pub(super) fn asks(&self) -> bool {
-        self.name.is_none() && has(&self.template, Self::NAME)
+        self.field.is_none() && has(&self.template, Self::NAME)
     }
 
     fn fill(&self, incoming: Tag, found: Option<&str>) -> Result<Tag, Why> {
         let name = self.template.expand(|hole, to| match (hole, self.index) {
             (Self::TAG, _) => to.push_str(incoming.name()),
             (Self::INDEX, Some(index)) => to.push_str(&index.to_string()),
-            _ => to.push_str(self.name.as_deref().or(found).unwrap_or_default()),
+            _ => to.push_str(self.field.as_deref().or(found).unwrap_or_default()),
         });
         name.ok().and_then(|name| Tag::new(&name).ok()).ok_or(Why::Name)
     }

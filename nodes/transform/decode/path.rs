@@ -1,6 +1,6 @@
 //! Where a value stands in a JSON message: `$.a.b[0]['x y']`.
 //!
-//! A small part of JSONPath (RFC 9535): members by name, elements by number, and all of them by `[*]`. Slices, filters and the
+//! A small part of `JSONPath` (RFC 9535): members by name, elements by number, and all of them by `[*]`. Slices, filters and the
 //! search at any depth are left out; a message that needs them wants an expression.
 
 use std::fmt;
@@ -127,13 +127,11 @@ impl Step {
     fn to<'a>(&self, at: &'a Json) -> Option<&'a Json> {
         match (self, at) {
             (Self::Member(name), Json::Object(members)) => members.get(name),
-            (Self::Element(n), Json::Array(elements)) => match usize::try_from(*n) {
-                Ok(n) => elements.get(n),
-                Err(_) => {
-                    let back = usize::try_from(n.unsigned_abs()).ok()?;
-                    elements.len().checked_sub(back).and_then(|n| elements.get(n))
-                }
-            },
+            (Self::Element(n), Json::Array(elements)) => {
+                let distance = usize::try_from(n.unsigned_abs()).ok()?;
+                let at = if *n < 0 { elements.len().checked_sub(distance)? } else { distance };
+                elements.get(at)
+            }
             _ => None,
         }
     }
