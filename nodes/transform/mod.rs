@@ -7,6 +7,7 @@ mod decimal;
 mod decode;
 mod dedupe;
 mod edit;
+mod encode;
 #[cfg(feature = "expressions")]
 mod expression;
 #[cfg(not(feature = "expressions"))]
@@ -21,7 +22,6 @@ mod naming;
 mod number;
 mod rate;
 mod round;
-mod encode;
 mod rules;
 mod scale;
 mod sequence;
@@ -34,11 +34,11 @@ pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
 pub(crate) use decode::Decode;
 pub(crate) use dedupe::Dedupe;
+pub(crate) use encode::Encode;
 #[cfg(feature = "expressions")]
 pub(crate) use map::Map;
 pub(crate) use median::Median;
 pub(crate) use rate::Rate;
 pub(crate) use round::Round;
-pub(crate) use encode::Encode;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;

@@ -1,24 +1,17 @@
 //! Builds a transform and plays records through it, for the tests of the transforms.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use fieldflow_contract::{
-    Batch, BuildContext, Node, NodeKind, NodeSpec, Outputs, Port, Quality, Record, Saved, SystemClock, Tag, Tally,
-    Timestamp, Transform, Value,
+    Batch, BuildContext, Node, NodeKind, NodeSpec, Outputs, Port, Quality, Record, Saved, SystemClock, Tag, Timestamp,
+    Transform, Value,
 };
 
 /// A transform with these options, and with what it keeps over a restart.
 pub(super) fn build<S: NodeSpec>(spec: &S, options: serde_json::Value, saved: &Saved) -> Box<dyn Transform> {
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "test".to_owned(),
-        data_dir: PathBuf::new(),
-        base_dir: PathBuf::new(),
-        clock: Arc::new(SystemClock),
-        tally: Tally::default(),
-        saved: saved.clone(),
-    };
+    let alone = BuildContext::alone("test", Path::new(""), Arc::new(SystemClock));
+    let context = BuildContext { saved: saved.clone(), ..alone };
     match spec.prepare(options).unwrap().build(&context).unwrap() {
         Node::Transform(node) => node,
         _ => panic!("not a transform"),

@@ -1,8 +1,6 @@
 //! Whether records become the text that the manual promises, and whether `decode` makes the same records of it.
 
-use std::sync::Arc;
-
-use fieldflow_contract::{NodeKind, Saved, SystemClock, Timestamp};
+use fieldflow_contract::{NodeKind, SystemClock, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -12,15 +10,7 @@ use super::*;
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 fn node(kind: &dyn NodeKind, options: Json) -> Box<dyn Transform> {
-    let context = BuildContext {
-        pipeline: "test".to_owned(),
-        node: "encode".to_owned(),
-        data_dir: ".".into(),
-        base_dir: ".".into(),
-        clock: Arc::new(SystemClock),
-        tally: Tally::default(),
-        saved: Saved::default(),
-    };
+    let context = BuildContext::alone("encode", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
     let ready = kind.prepare(options).expect("the options can be read");
     let mut findings = Findings::default();
     ready.check(&mut findings);
