@@ -9,6 +9,7 @@ mod console;
 mod generate;
 #[cfg(feature = "modbus")]
 mod modbus;
+mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod template;
@@ -33,6 +34,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::Modbus,
     &transform::Rate,
     &transform::Round,
+    &replay::Replay,
     &transform::Scale,
     &transform::Sequence,
     #[cfg(feature = "sqlite")]

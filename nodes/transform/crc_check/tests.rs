@@ -212,12 +212,11 @@ proptest! {
         big in any::<bool>(),
         encoding in prop::sample::select(vec!["binary", "hex", "base64"]),
     ) {
-        let (name, sum, width) = match CATALOGUE.get(which) {
-            Some((name, crc)) => (*name, naive(crc, &payload), crc.width),
-            None => {
-                let sum = Sum::ALL[which - CATALOGUE.len()];
-                (sum.name(), sum.of(&payload), sum.width())
-            }
+        let (name, sum, width) = if let Some((name, crc)) = CATALOGUE.get(which) {
+            (*name, naive(crc, &payload), crc.width)
+        } else {
+            let sum = Sum::ALL[which - CATALOGUE.len()];
+            (sum.name(), sum.of(&payload), sum.width())
         };
         let mut frame = payload.clone();
         let little = sum.to_le_bytes()[..usize::from(width / 8)].to_vec();

@@ -58,8 +58,8 @@ pub(super) struct Line {
     came: u64,
     /// What is held, by number.
     pub(super) held: BTreeMap<u64, Held>,
-    /// The tag that tells what was lost, as soon as it was needed; `None` in it if the table of tags has no room.
-    pub(super) lost: Option<Option<Tag>>,
+    /// The tag that tells what was lost, once it was needed and the table of tags had room for it.
+    pub(super) lost: Option<Tag>,
 }
 
 impl Line {

@@ -219,8 +219,8 @@ impl Sorted {
 /// Tells what is missing before a record.
 fn lose(line: &mut Line, behind: &Record, missing: u64, sorted: &mut Sorted) {
     sorted.lost += missing;
-    let tag = *line.lost.get_or_insert_with(|| Tag::new(&format!("{}.lost", behind.tag)).ok());
-    if let Some(tag) = tag {
+    line.lost = line.lost.or_else(|| Tag::new(&format!("{}.lost", behind.tag)).ok());
+    if let Some(tag) = line.lost {
         sorted.events.push(Record::good(tag, behind.time, Value::I64(missing as i64)));
     }
 }
