@@ -39,4 +39,5 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Sequence,
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
+    &transform::Throttle,
 ];

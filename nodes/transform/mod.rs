@@ -3,6 +3,7 @@
 mod clamp;
 mod crc_check;
 mod deadband;
+mod deadlines;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -21,6 +22,8 @@ mod names;
 mod naming;
 mod number;
 mod rate;
+#[cfg(test)]
+mod playing;
 mod round;
 mod rules;
 mod scale;
@@ -28,6 +31,7 @@ mod sequence;
 mod sieve;
 #[cfg(test)]
 mod testing;
+mod throttle;
 
 pub(crate) use clamp::Clamp;
 pub(crate) use crc_check::CrcCheck;
@@ -42,3 +46,4 @@ pub(crate) use rate::Rate;
 pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
+pub(crate) use throttle::Throttle;

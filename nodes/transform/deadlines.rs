@@ -1,0 +1,243 @@
+//! What is due for which tag, and when, by the clock of the machine.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem::take;
+use std::time::Duration;
+
+use fieldflow_contract::{Tag, TagMap, Timestamp};
+
+/// One deadline for each tag.
+///
+/// A deadline is set as a wait, and the wait begins when the clock is looked at next. For `apply` has no clock, and what
+/// comes may have waited on an edge or on disk: measured from when it was received, its time would be up at once, although the
+/// record that ends the wait comes right after it. So after [`Deadlines::set`] a `tick` is wanted at once, to look.
+///
+/// Bounded by the table of tags: the queue has about one entry for each tag, however often its deadline moves.
+#[derive(Default)]
+pub(super) struct Deadlines {
+    slots: TagMap<Slot>,
+    /// When to look at which tag; entries that are not what their slot says are leftovers.
+    queue: BinaryHeap<Reverse<(Timestamp, Tag)>>,
+    /// How many entries of the queue are no leftovers.
+    queued: usize,
+    /// The tags whose wait begins with the next look.
+    fresh: Vec<Tag>,
+    /// When that look is wanted.
+    look: Timestamp,
+    /// The last look.
+    now: Timestamp,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Slot {
+    wait: Option<Duration>,
+    due: Option<Timestamp>,
+    is_fresh: bool,
+    /// The entry in the queue. Never after `due`, so that a deadline that moves on needs no new one.
+    queued: Option<Timestamp>,
+}
+
+impl Deadlines {
+    /// Sets or moves the deadline of a tag: so long after the next look. The batch that is worked on was received then.
+    pub(super) fn set(&mut self, tag: Tag, wait: Duration, received: Timestamp) {
+        let slot = self.slots.slot(tag).get_or_insert_default();
+        (slot.wait, slot.due) = (Some(wait), None);
+        if !slot.is_fresh {
+            slot.is_fresh = true;
+            self.fresh.push(tag);
+        }
+        self.look = received;
+    }
+
+    /// There is nothing to wait for.
+    pub(super) fn clear(&mut self, tag: Tag) {
+        if let Some(slot) = self.slots.slot(tag) {
+            (slot.wait, slot.due) = (None, None);
+        }
+    }
+
+    /// When a `tick` is wanted next.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        if self.fresh.is_empty() { self.queue.peek().map(|Reverse((time, _))| *time) } else { Some(self.look) }
+    }
+
+    /// Looks at the clock; [`Deadlines::pop`] then tells what is due.
+    pub(super) fn look(&mut self, now: Timestamp) {
+        if now < self.now {
+            self.shift(self.now.since(now));
+        }
+        self.now = now;
+        for tag in take(&mut self.fresh) {
+            let Some(slot) = self.slots.slot(tag) else { continue };
+            slot.is_fresh = false;
+            let Some(wait) = slot.wait.take() else { continue };
+            let due = now + wait.max(Duration::from_micros(1));
+            slot.due = Some(due);
+            if slot.queued.is_none_or(|queued| due < queued) {
+                self.queued += usize::from(slot.queued.is_none());
+                slot.queued = Some(due);
+                self.queue.push(Reverse((due, tag)));
+            }
+        }
+        if 2 * self.queued + 64 < self.queue.len() {
+            let slots = &self.slots;
+            self.queue.retain(|Reverse((time, tag))| slots.get(*tag).is_some_and(|slot| slot.queued == Some(*time)));
+        }
+    }
+
+    /// A tag whose deadline has come, the earliest first; it has none after that.
+    pub(super) fn pop(&mut self, now: Timestamp) -> Option<Tag> {
+        while let Some(Reverse((time, tag))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= now) {
+            self.queue.pop();
+            let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
+            match slot.due {
+                Some(due) if due <= now => {
+                    (slot.due, slot.queued) = (None, None);
+                    self.queued -= 1;
+                    return Some(tag);
+                }
+                Some(due) => {
+                    slot.queued = Some(due);
+                    self.queue.push(Reverse((due, tag)));
+                }
+                None => {
+                    slot.queued = None;
+                    self.queued -= 1;
+                }
+            }
+        }
+        None
+    }
+
+    /// All tags that have a deadline; they have none after that.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Tag> {
+        let queue = take(&mut self.queue).into_vec().into_iter().map(|Reverse((_, tag))| tag);
+        let tags: Vec<Tag> = queue.chain(take(&mut self.fresh)).collect();
+        self.queued = 0;
+        tags.into_iter().filter(|tag| {
+            let slot = take(self.slots.slot(*tag).get_or_insert_default());
+            slot.wait.is_some() || slot.due.is_some()
+        })
+    }
+
+    /// The clock was set back: nobody has to wait longer for that.
+    fn shift(&mut self, back: Duration) {
+        for Reverse((time, tag)) in take(&mut self.queue) {
+            let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
+            let earlier = time - back;
+            slot.due = slot.due.map(|due| due - back);
+            slot.queued = Some(earlier);
+            self.queue.push(Reverse((earlier, tag)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn tag(n: usize) -> Tag {
+        Tag::new(&format!("deadlines.{n}")).unwrap()
+    }
+
+    fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    fn due(deadlines: &mut Deadlines, now: i64) -> Vec<Tag> {
+        deadlines.look(Timestamp(now));
+        std::iter::from_fn(|| deadlines.pop(Timestamp(now))).collect()
+    }
+
+    #[test]
+    fn a_wait_begins_when_the_clock_is_looked_at() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(tag(0), micros(10), Timestamp(5));
+        assert_eq!(deadlines.next(), Some(Timestamp(5)));
+        assert_eq!(due(&mut deadlines, 100), []);
+        assert_eq!(deadlines.next(), Some(Timestamp(110)));
+        assert_eq!(due(&mut deadlines, 109), []);
+        assert_eq!(due(&mut deadlines, 110), [tag(0)]);
+        assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_longer() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(tag(0), micros(10), Timestamp(0));
+        assert_eq!(due(&mut deadlines, 1_000_000), []);
+        assert_eq!(due(&mut deadlines, 1000), []);
+        assert_eq!(due(&mut deadlines, 1010), [tag(0)]);
+    }
+
+    #[test]
+    fn what_is_drained_has_no_deadline_any_more() {
+        let mut deadlines = Deadlines::default();
+        for n in 0..4 {
+            deadlines.set(tag(n), micros(10), Timestamp(0));
+        }
+        due(&mut deadlines, 0);
+        deadlines.clear(tag(1));
+        deadlines.set(tag(2), micros(1), Timestamp(0));
+        let mut drained: Vec<Tag> = deadlines.drain().collect();
+        drained.sort();
+        assert_eq!(drained, [tag(0), tag(2), tag(3)]);
+        assert_eq!((deadlines.next(), due(&mut deadlines, 1000)), (None, vec![]));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Set(usize, u64),
+        Clear(usize),
+        Look(i64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..4_usize, 0..50_u64).prop_map(|(tag, wait)| Step::Set(tag, wait)),
+            (0..4_usize).prop_map(Step::Clear),
+            (0..20_i64).prop_map(Step::Look),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_due_is_what_a_plain_map_says(steps in prop::collection::vec(any_step(), 1..300)) {
+            let mut deadlines = Deadlines::default();
+            let (mut waits, mut dues) = (BTreeMap::new(), BTreeMap::<usize, i64>::new());
+            let mut now = 0;
+            for step in steps {
+                match step {
+                    Step::Set(n, wait) => {
+                        deadlines.set(tag(n), micros(wait), Timestamp(now));
+                        waits.insert(n, wait.max(1) as i64);
+                        dues.remove(&n);
+                    }
+                    Step::Clear(n) => {
+                        deadlines.clear(tag(n));
+                        waits.remove(&n);
+                        dues.remove(&n);
+                    }
+                    Step::Look(later) => {
+                        now += later;
+                        dues.extend(take(&mut waits).into_iter().map(|(n, wait)| (n, now + wait)));
+                        let mut told = due(&mut deadlines, now);
+                        told.sort();
+                        let mut expected: Vec<Tag> =
+                            dues.iter().filter(|(_, due)| **due <= now).map(|(n, _)| tag(*n)).collect();
+                        expected.sort();
+                        prop_assert_eq!(told, expected);
+                        dues.retain(|_, due| now < *due);
+                        let next = deadlines.next();
+                        prop_assert!(dues.values().all(|due| next.is_some_and(|next| next <= Timestamp(*due))));
+                        prop_assert!(next.is_none_or(|next| Timestamp(now) < next));
+                        prop_assert!(deadlines.queue.len() <= 2 * 4 + 64);
+                    }
+                }
+            }
+        }
+    }
+}
