@@ -172,7 +172,9 @@ fn run(case: &Path) -> Result<Told, String> {
         Ok(text) => Some(text.concat().trim().parse::<Timestamp>()?),
         Err(_) => None,
     };
-    let mut playing = Playing { transform, now: Timestamp(i64::MIN), told: Told::new() };
+    // The clock begins with the input.
+    let now = records.first().map_or(Timestamp(i64::MIN), |first| first.time);
+    let mut playing = Playing { transform, now, told: Told::new() };
     // The default port is always told, so that an output of nothing is one.
     playing.told.insert(RECORDS.to_owned(), Vec::new());
     for together in records.chunk_by(|one, two| one.time == two.time) {

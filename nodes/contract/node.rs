@@ -36,7 +36,8 @@ pub trait Transform: Send {
     /// A batch that cannot be worked on goes to [`Outputs::reject`]; an error stops the pipeline.
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause>;
 
-    /// When `tick` is wanted next; `None`, the default, for never. Asked after each `apply` and each `tick`.
+    /// When `tick` is wanted next; `None`, the default, for never. Asked at the start and after each `apply` and
+    /// each `tick`.
     fn due(&self) -> Option<Timestamp> {
         None
     }
