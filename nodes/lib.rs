@@ -24,6 +24,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::CrcCheck,
     &transform::Deadband,
     &transform::Decode,
+    &transform::Counter,
     &transform::Dedupe,
     &transform::Encode,
     &generate::Generate,
@@ -40,4 +41,5 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
     &transform::Throttle,
+    &transform::Stale,
 ];

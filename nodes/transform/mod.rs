@@ -4,6 +4,7 @@ mod clamp;
 mod crc_check;
 mod deadband;
 mod deadlines;
+mod counter;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -21,6 +22,7 @@ mod median;
 mod names;
 mod naming;
 mod number;
+mod per_tag;
 mod rate;
 #[cfg(test)]
 mod playing;
@@ -29,6 +31,7 @@ mod rules;
 mod scale;
 mod sequence;
 mod sieve;
+mod stale;
 #[cfg(test)]
 mod testing;
 mod throttle;
@@ -37,6 +40,7 @@ pub(crate) use clamp::Clamp;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
 pub(crate) use decode::Decode;
+pub(crate) use counter::Counter;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
 #[cfg(feature = "expressions")]
@@ -47,3 +51,4 @@ pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
 pub(crate) use throttle::Throttle;
+pub(crate) use stale::Stale;

@@ -33,6 +33,11 @@ impl<T> Rules<T> {
         }
     }
 
+    /// The rule for this tag, to change it, if one names it.
+    pub(super) fn of_mut(&mut self, tag: Tag) -> Option<&mut T> {
+        self.index(tag).map(|at| &mut self.rules[at].1)
+    }
+
     /// The rule for this tag, if one names it.
     pub(super) fn of(&mut self, tag: Tag) -> Option<&T> {
         self.index(tag).map(|at| &self.rules[at].1)

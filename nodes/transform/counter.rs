@@ -1,0 +1,204 @@
+//! `counter`: what a meter counts, across its wraps and its restarts.
+//!
+//! Parts: `config` has the options, `count` the arithmetic, `kept` what is kept over a restart.
+
+mod config;
+mod count;
+mod kept;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use fieldflow_contract::{
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
+    Timestamp, Transform, Value,
+};
+
+use self::config::{Config, Output, Reset, Rule};
+use self::count::{Amount, Dial, Step};
+use self::kept::{Kept, Shelf};
+use super::edit::{Fate, edit};
+use super::naming::Naming;
+use super::number::slope;
+use super::per_tag::PerTag;
+use super::rules::Rules;
+
+/// `type: counter`
+pub(crate) struct Counter;
+
+/// A lower reading that is older than the last one by more than this comes from a clock that was set back, as by a device
+/// that restarts without one; one that is less so is only late.
+const LATE_AT_MOST: Duration = Duration::from_secs(3600);
+
+impl NodeSpec for Counter {
+    const TYPE: &'static str = "counter";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "\
+rules:
+  - { tags: \"*.pulses\", max: 65536, as: \"{tag}.total\" }
+  - { tags: \"*.energy\", max: 999999, output: rate, per: 1h, reset: skip }
+";
+    type Config = Config;
+
+    fn ports(_: &Config) -> Ports {
+        Ports::transform(Carries::Values, Carries::Values).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        config::check(config, findings);
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        let rules = config.rules.into_iter().map(|rule| Ok((rule.tags.clone(), Counting::new(&rule)?)));
+        Ok(Node::transform(Counters {
+            rules: Rules::new(rules.collect::<Result<Vec<_>, BuildError>>()?),
+            last: PerTag::default(),
+            fates: Vec::new(),
+            shelf: Shelf::new(&context.saved, &context.tally),
+            save_every: config.save_every.0,
+            save_at: None,
+        }))
+    }
+}
+
+struct Counters {
+    rules: Rules<Counting>,
+    last: PerTag<Option<Kept>>,
+    fates: Vec<Fate>,
+    shelf: Shelf,
+    save_every: Duration,
+    /// When to store, if there is something new to store.
+    save_at: Option<Timestamp>,
+}
+
+struct Counting {
+    dial: Dial,
+    output: Output,
+    /// In microseconds.
+    per: u64,
+    names: Naming,
+}
+
+impl Counting {
+    fn new(rule: &Rule) -> Result<Self, BuildError> {
+        Ok(Self {
+            dial: Dial::new(rule.max, rule.max_delta, rule.reset == Reset::Value),
+            output: rule.output,
+            per: rule.per.map_or(1_000_000, |per| per.0.as_micros() as u64),
+            names: Naming::new(rule.name.as_deref())?,
+        })
+    }
+
+    /// Counts a record and puts the result in the place of its value.
+    fn apply(&self, last: &mut Option<Kept>, record: &mut Record, is_replayed: bool) -> Fate {
+        if !is_reading(record.quality) {
+            let total = last.map_or(Value::Null, |last| last.total.value());
+            record.value = if self.output == Output::Total { total } else { Value::Null };
+            return Fate::Pass;
+        }
+        let reading = Amount::read(&record.value);
+        let shown = |reading: &Amount| self.dial.shows(*reading);
+        let raw = match reading.and_then(|raw| Some(raw).filter(shown).ok_or(Quality::BAD_OUT_OF_RANGE)) {
+            Ok(raw) => raw,
+            Err(wrong) => {
+                record.quality = wrong;
+                return Fate::Pass;
+            }
+        };
+        let Some(before) = *last else {
+            *last = Some(Kept { raw, total: Amount::NONE, time: record.time.0 });
+            record.value = Amount::NONE.value();
+            return if self.output == Output::Total { Fate::Pass } else { Fate::Filter("first") };
+        };
+        if raw.is_below(before.raw) && is_late(before.time(), record.time, is_replayed) {
+            return Fate::Filter("late");
+        }
+        let step = self.dial.step(before.raw, raw);
+        let delta = match step {
+            Step::Counted(delta) => delta,
+            Step::Unknown => Amount::NONE,
+        };
+        let Some(total) = before.total.plus(delta) else {
+            // There is no room for more; the next one finds none either.
+            record.quality = Quality::BAD_OUT_OF_RANGE;
+            record.value = before.total.value();
+            return Fate::Pass;
+        };
+        *last = Some(Kept { raw, total, time: record.time.0 });
+        record.value = match (self.output, step) {
+            (Output::Total, _) => total.value(),
+            (_, Step::Unknown) => return Fate::Filter("reset"),
+            (Output::Delta, _) => delta.value(),
+            (Output::Rate, _) => match record.time.since(before.time()).as_micros() as u64 {
+                0 => return Fate::Filter("time"),
+                gap => Value::F64(slope(&Value::U64(0), &delta.value(), self.per, gap).unwrap_or(f64::NAN)),
+            },
+        };
+        if matches!(record.value, Value::F64(rate) if !rate.is_finite()) {
+            record.quality = Quality::BAD_OUT_OF_RANGE;
+        }
+        Fate::Pass
+    }
+}
+
+/// Whether a value of this quality is something that the counter has shown. What stands in for a reading is none, and counting
+/// it would be a restart that never was.
+fn is_reading(quality: Quality) -> bool {
+    let stands_in = [Quality::UNCERTAIN_LAST_USABLE, Quality::UNCERTAIN_SUBSTITUTE, Quality::UNCERTAIN_INITIAL];
+    !quality.is_bad() && !stands_in.contains(&quality)
+}
+
+fn is_late(last: Timestamp, now: Timestamp, is_replayed: bool) -> bool {
+    now < last && (is_replayed || last.since(now) <= LATE_AT_MOST)
+}
+
+impl Counters {
+    fn save(&mut self) {
+        self.save_at = None;
+        self.shelf.store(self.last.iter().filter_map(|(tag, last)| last.map(|last| (tag.name(), last))));
+    }
+}
+
+impl Transform for Counters {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        // A shared batch is copied only if there is something to change in it.
+        let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) else {
+            out.emit(batch);
+            return Ok(());
+        };
+        let (received, is_replayed) = (batch.received(), batch.is_replayed());
+        let Self { rules, last, fates, shelf, .. } = self;
+        let mut has_counted = false;
+        edit(batch, first, fates, out, |record| {
+            let Some(rule) = rules.of_mut(record.tag) else { return Fate::Pass };
+            let Some(name) = rule.names.of(record.tag) else { return Fate::Reject };
+            let (_, last) = last.of(record.tag, || shelf.take(record.tag.name()));
+            let before = *last;
+            let fate = rule.apply(last, record, is_replayed);
+            has_counted |= before != *last;
+            record.tag = name;
+            fate
+        });
+        if has_counted {
+            // The earlier one counts, so that a clock that was set back does not keep it from being stored.
+            let next = received + self.save_every;
+            self.save_at = Some(self.save_at.map_or(next, |at| at.min(next)));
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        self.save_at
+    }
+
+    fn tick(&mut self, _: Timestamp, _: &mut Outputs) {
+        self.save();
+    }
+
+    fn finish(&mut self, _: Timestamp, _: &mut Outputs) {
+        if self.save_at.is_some() {
+            self.save();
+        }
+    }
+}
