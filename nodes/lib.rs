@@ -21,10 +21,10 @@ use fieldflow_contract::NodeKind;
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Clamp,
     &console::Console,
+    &transform::Counter,
     &transform::CrcCheck,
     &transform::Deadband,
     &transform::Decode,
-    &transform::Counter,
     &transform::Dedupe,
     &transform::Encode,
     &generate::Generate,
@@ -34,12 +34,12 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
     &transform::Rate,
-    &transform::Round,
     &replay::Replay,
+    &transform::Round,
     &transform::Scale,
     &transform::Sequence,
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
-    &transform::Throttle,
     &transform::Stale,
+    &transform::Throttle,
 ];

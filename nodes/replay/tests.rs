@@ -1,6 +1,6 @@
 //! Tests of `replay`, on tokio's paused time.
 
-use fieldflow_contract::{Saved, Tally, Value};
+use fieldflow_contract::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -29,15 +29,8 @@ impl Playing {
         std::fs::write(folder.path().join("in.jsonl"), text).unwrap();
         let mut all = json!({ "path": "in.jsonl" });
         all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        let context = BuildContext {
-            pipeline: "test".to_owned(),
-            node: "replay".to_owned(),
-            data_dir: PathBuf::new(),
-            base_dir: folder.path().to_owned(),
-            clock: Arc::new(Follower(Instant::now())),
-            tally: Tally::default(),
-            saved: Saved::default(),
-        };
+        let clock = Arc::new(Follower(Instant::now()));
+        let context = BuildContext::alone("replay", folder.path(), clock);
         Self { player: Player::new(serde_json::from_value(all).unwrap(), &context), folder }
     }
 

@@ -1,10 +1,10 @@
 //! Transforms: they make records out of records, one file each.
 
 mod clamp;
+mod counter;
 mod crc_check;
 mod deadband;
 mod deadlines;
-mod counter;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -23,9 +23,9 @@ mod names;
 mod naming;
 mod number;
 mod per_tag;
-mod rate;
 #[cfg(test)]
 mod playing;
+mod rate;
 mod round;
 mod rules;
 mod scale;
@@ -37,10 +37,10 @@ mod testing;
 mod throttle;
 
 pub(crate) use clamp::Clamp;
+pub(crate) use counter::Counter;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
 pub(crate) use decode::Decode;
-pub(crate) use counter::Counter;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
 #[cfg(feature = "expressions")]
@@ -50,5 +50,5 @@ pub(crate) use rate::Rate;
 pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
-pub(crate) use throttle::Throttle;
 pub(crate) use stale::Stale;
+pub(crate) use throttle::Throttle;
