@@ -379,19 +379,19 @@ fn the_example_of_every_node_validates() {
     for kind in fieldflow_nodes::BUILTIN {
         let indented: String = kind.example().trim_end().lines().map(|line| format!("    {line}\n")).collect();
         let name = kind.type_name();
+        // A replay may bring values and raw bytes, so it can stand before every node.
+        let feed = "  feed: { type: replay, path: frames.jsonl }\n";
         let (before, after) = match kind.role() {
             fieldflow_contract::Role::Source => ("", "  - it -> screen\n"),
-            fieldflow_contract::Role::Transform => {
-                ("  gen: { type: generate, rate: 1, tags: { a: { counter: {} } } }\n", "  - gen -> it -> screen\n")
-            }
-            fieldflow_contract::Role::Sink => (
-                "  gen: { type: generate, rate: 1, tags: { a: { counter: {} } } }\n",
-                "  - gen -> it\n  - gen -> screen\n",
-            ),
+            fieldflow_contract::Role::Transform => (feed, "  - feed -> it -> screen\n"),
+            fieldflow_contract::Role::Sink => (feed, "  - feed -> it\n  - feed -> screen\n"),
         };
         let yaml = format!(
             "version: 1\nname: x\nnodes:\n{before}  screen: {{ type: console }}\n  it:\n    type: {name}\n{indented}edges:\n{after}"
         );
-        validates(&Site::of(&yaml).file);
+        let site = Site::of(&yaml);
+        let frames = r#"{"t":"2026-01-01T00:00:00Z","tag":"a","value":{"hex":"0103"}}"#;
+        fs::write(site.dir.path().join("frames.jsonl"), frames).unwrap();
+        validates(&site.file);
     }
 }
