@@ -25,6 +25,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::CrcCheck,
     &transform::Deadband,
     &transform::Decode,
+    &transform::Debounce,
     &transform::Dedupe,
     &transform::Encode,
     &generate::Generate,

@@ -5,6 +5,7 @@ mod counter;
 mod crc_check;
 mod deadband;
 mod deadlines;
+mod debounce;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -41,6 +42,7 @@ pub(crate) use counter::Counter;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
 pub(crate) use decode::Decode;
+pub(crate) use debounce::Debounce;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
 #[cfg(feature = "expressions")]
