@@ -42,5 +42,6 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
     &transform::Stale,
+    &transform::SwingingDoor,
     &transform::Throttle,
 ];

@@ -35,6 +35,7 @@ mod sieve;
 mod stale;
 #[cfg(test)]
 mod testing;
+mod swinging_door;
 mod throttle;
 
 pub(crate) use clamp::Clamp;
@@ -53,4 +54,5 @@ pub(crate) use round::Round;
 pub(crate) use scale::Scale;
 pub(crate) use sequence::Sequence;
 pub(crate) use stale::Stale;
+pub(crate) use swinging_door::SwingingDoor;
 pub(crate) use throttle::Throttle;
