@@ -17,7 +17,18 @@ const ROUNDS: usize = 5;
 /// The options of a node, and what a record may cost in nanoseconds.
 const NODES: &[(&str, u32)] = &[
     (r#"{ "type": "scale", "rules": [ { "tags": "*", "linear": { "factor": 0.1, "offset": -40 } } ] }"#, 20),
+    (r#"{ "type": "clamp", "rules": [ { "tags": "*", "min": 0, "max": 800 } ] }"#, 20),
+    (r#"{ "type": "round", "rules": [ { "tags": "*", "decimals": 1 } ] }"#, 20),
     (r#"{ "type": "dedupe" }"#, 60),
+    (r#"{ "type": "deadband", "rules": [ { "tags": "*", "absolute": 0.5 } ], "max_silence": "60s" }"#, 60),
+    (r#"{ "type": "swinging_door", "rules": [ { "tags": "*", "deviation": 0.3 } ] }"#, 60),
+    (r#"{ "type": "throttle", "period": "2s" }"#, 60),
+    (r#"{ "type": "debounce", "rules": [ { "tags": "*", "for": "3s" } ] }"#, 60),
+    (r#"{ "type": "rate", "rules": [ { "tags": "*" } ] }"#, 60),
+    (r#"{ "type": "counter", "rules": [ { "tags": "*", "max": 65536 } ] }"#, 60),
+    (r#"{ "type": "median", "samples": 5 }"#, 60),
+    (r#"{ "type": "stale", "rules": [ { "tags": "*", "after": "10s" } ] }"#, 60),
+    (r#"{ "type": "map", "rules": [ { "tags": "*", "value": "value * 1.8 + 32" } ] }"#, 600),
 ];
 
 #[expect(clippy::print_stdout, reason = "printing is what a bench is for")]

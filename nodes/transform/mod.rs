@@ -33,17 +33,17 @@ mod scale;
 mod sequence;
 mod sieve;
 mod stale;
+mod swinging_door;
 #[cfg(test)]
 mod testing;
-mod swinging_door;
 mod throttle;
 
 pub(crate) use clamp::Clamp;
 pub(crate) use counter::Counter;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
-pub(crate) use decode::Decode;
 pub(crate) use debounce::Debounce;
+pub(crate) use decode::Decode;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
 #[cfg(feature = "expressions")]
