@@ -9,7 +9,7 @@
 //! | [`web`] | `/metrics` and `/health`: the only HTTP code |
 //! | [`golden`] | golden-file tests of whole pipelines, on virtual time |
 //! | [`runtime`] | plan → running: the loops that drive nodes, edges, acks, back-off, shutdown |
-//! | [`queue`] | the durable edges: their file, its keeper, the pump |
+//! | [`queue`] | the durable edges and what nodes keep: their file, its keeper, the pump |
 //! | [`graph`] | the checked graph: pure data, no I/O, no async |
 //! | [`config`] | YAML as a tree that knows the place of every key and value; the only user of the YAML crate |
 //! | [`diagnostics`] | the report: codes, places, excerpts, rendering |

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A node that wants it says so in `build` by [`Saved::keep`]; what was stored is there before `connect` or the first `apply`.
 /// [`Saved::store`] hands the newest document over without waiting; the runtime writes it within a second or so, together with
 /// whatever else there is to write, and at the end. A power cut can take the last seconds of it, so store what can catch up.
+///
+/// It is found again by the name and the type of the node. Options may have changed meanwhile.
 #[derive(Debug, Clone, Default)]
 pub struct Saved(Arc<Mutex<Document>>);
 
@@ -43,7 +45,8 @@ impl Saved {
             return Err(TooLarge(bytes.len()));
         }
         let mut document = self.document();
-        (document.bytes, document.is_new) = (Some(bytes), true);
+        document.is_new |= document.bytes.as_ref() != Some(&bytes);
+        document.bytes = Some(bytes);
         Ok(())
     }
 
@@ -58,6 +61,11 @@ impl Saved {
         if !document.is_new {
             document.bytes = Some(bytes);
         }
+    }
+
+    /// For the runtime: whether there is something that is not on disk yet.
+    pub fn is_new(&self) -> bool {
+        self.document().is_new
     }
 
     /// For the runtime: what is not on disk yet. It counts as written from now on.
@@ -94,5 +102,7 @@ mod tests {
         assert_eq!(saved.take_new().as_deref(), Some(b"new".as_slice()));
         assert_eq!(saved.store(vec![0; Saved::MOST + 1]), Err(TooLarge(Saved::MOST + 1)));
         assert_eq!(saved.load().as_deref(), Some(b"new".as_slice()));
+        saved.store(b"new".to_vec()).unwrap();
+        assert!(!saved.is_new(), "the same again wears no disk");
     }
 }

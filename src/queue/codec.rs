@@ -46,9 +46,13 @@ pub(super) enum Damage {
     UnknownTag,
 }
 
-/// The checksum of a text of the dictionary.
-pub(super) fn checksum(text: &str) -> u32 {
-    CRC32C.checksum(text.as_bytes())
+/// The checksum of what is stored beside the batches, in parts.
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut digest = CRC32C.digest();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize()
 }
 
 /// Writes a batch. `number` gives the dictionary's number of a tag.

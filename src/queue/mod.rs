@@ -2,12 +2,13 @@
 //! an edit of the pipeline file.
 //!
 //! All durable and spilling edges of a pipeline share one file, `state.db` in the pipeline's folder, with one writer: one sync
-//! of the disk serves them all. An edge is found again by its name `<pipeline>/<from.port>/<to>`, whatever else is edited.
+//! of the disk serves them all. An edge is found again by its name `<pipeline>/<from.port>/<to>`, whatever else is edited. What
+//! nodes keep over a restart lies in the same file, by their names.
 //!
 //! | file | does |
 //! |---|---|
 //! | [`durable`] | one edge: what is pending, in the file, on its way, done; its limits and figures |
-//! | [`keeper`] | the task that commits for all edges |
+//! | [`keeper`] | the task that commits for all edges, and for the nodes that keep something |
 //! | [`pump`](mod@pump) | hands over what is committed, from memory or from the disk |
 //! | [`inspect`] | looks into the file, beside a running pipeline or without one; deletes from it |
 //! | `round`, `file`, `codec`, `progress` | what one commit does, the file, a batch as bytes, which batches are done |

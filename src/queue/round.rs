@@ -1,6 +1,6 @@
 //! One round of the keeper: everything that one commit does.
 
-use fieldflow_contract::Ack;
+use fieldflow_contract::{Ack, Saved};
 
 use super::durable::Pending;
 use super::file::Group;
@@ -13,24 +13,27 @@ pub(super) struct Round {
     pub(super) pending: Vec<Vec<Pending>>,
     /// Of the dead letters.
     pub(super) acks: Vec<Ack>,
+    /// Whose documents it stores.
+    pub(super) saved: Vec<Saved>,
 }
 
 impl Round {
     pub(super) fn is_empty(&self) -> bool {
-        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
-        puts.is_empty() && taken.is_empty() && evict.is_empty() && damaged.is_empty() && letters.is_empty()
+        self.only_stores() && self.group.taken.is_empty()
     }
 
     /// Whether it does nothing but look for what grew too old.
     pub(super) fn only_looks(&self) -> bool {
-        let Group { puts, taken, evict, damaged, letters, .. } = &self.group;
-        let looks = evict.iter().all(|evict| evict.bytes == 0);
-        looks && puts.is_empty() && taken.is_empty() && damaged.is_empty() && letters.is_empty()
+        self.group.evict.iter().all(|evict| evict.bytes == 0) && self.group.taken.is_empty() && self.brings_nothing()
     }
 
     /// Whether it does nothing but store what is done as done.
     pub(super) fn only_stores(&self) -> bool {
-        let Group { puts, evict, damaged, letters, .. } = &self.group;
-        puts.is_empty() && evict.is_empty() && damaged.is_empty() && letters.is_empty()
+        self.group.evict.is_empty() && self.brings_nothing()
+    }
+
+    fn brings_nothing(&self) -> bool {
+        let Group { puts, damaged, letters, documents, .. } = &self.group;
+        puts.is_empty() && damaged.is_empty() && letters.is_empty() && documents.is_empty()
     }
 }

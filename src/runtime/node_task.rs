@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::guard::{Panicked, guard_call};
 use super::status::NodeStatus;
-use crate::queue::DurableEdge;
+use crate::queue::{DurableEdge, Keeper};
 use crate::telemetry::NodeState;
 
 /// Why a loop ended.
@@ -32,9 +32,17 @@ pub(super) struct NodeTask {
     pub(super) backoff: Backoff,
     /// The durable edges that end here: they begin to hand over when the node is ready for them.
     pub(super) durable_inputs: Vec<Arc<DurableEdge>>,
+    pub(super) keeper: Arc<Keeper>,
 }
 
 impl NodeTask {
+    /// Waits until the node can be used: until what it kept over the restart is there.
+    pub(super) async fn loaded(&self) {
+        if self.context.saved.is_wanted() {
+            self.keeper.loaded().await;
+        }
+    }
+
     /// Builds the node anew after a panic: waits, builds, and tries again for as long as building panics.
     ///
     /// `None` when the node shall stop, which only a source does while it waits.

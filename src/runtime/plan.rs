@@ -77,44 +77,60 @@ impl Plan {
         let (folder, clock) = (environment.data_dir.join(&graph.name), Arc::clone(&environment.clock));
         let mut keeper = Keeper::new(&folder, clock, environment.virtual_time);
         let mut wiring = Wiring::of(graph, &mut keeper);
-        let keeper = Arc::new(keeper);
-        let secrets = Arc::new(graph.secrets.clone());
-        let nodes = graph.nodes().map(|node| planned(graph, node, environment, &stop, &secrets, &mut wiring, &keeper));
-        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        let built = graph.nodes().map(|node| Built::of(graph, node, environment));
+        let built = built.collect::<Result<Vec<_>, _>>()?;
+        for Built { node, context, .. } in built.iter().filter(|built| built.context.saved.is_wanted()) {
+            keeper.keep(node.name.clone(), node.kind.type_name(), context.saved.clone());
+        }
+        let (keeper, secrets) = (Arc::new(keeper), Arc::new(graph.secrets.clone()));
+        let planned = |built| planned(built, environment.exporter, &stop, &secrets, &mut wiring, &keeper);
+        let nodes = built.into_iter().map(planned).collect();
         let Wiring { observed: edges, pumps, .. } = wiring;
         Ok(Self { pipeline: graph.name.clone(), nodes, edges, pumps, keeper, stop, secrets })
     }
 }
 
+/// A node that was built, and with what.
+struct Built<'a> {
+    node: &'a GraphNode,
+    context: BuildContext,
+    ready: Node,
+}
+
+impl<'a> Built<'a> {
+    fn of(graph: &Graph, node: &'a GraphNode, environment: &Environment<'_>) -> Result<Self, PlanError> {
+        let context = BuildContext {
+            pipeline: graph.name.clone(),
+            node: node.name.clone(),
+            data_dir: environment.data_dir.join(&graph.name),
+            base_dir: graph.base_dir.clone(),
+            clock: Arc::clone(&environment.clock),
+            tally: Tally::default(),
+            saved: Saved::default(),
+            links: Links::default(),
+            notices: notices(graph, &node.name),
+        };
+        let failed = |message: &str| PlanError {
+            pipeline: graph.name.clone(),
+            node: node.name.clone(),
+            message: graph.secrets.hide(message).into_owned(),
+        };
+        let ready = guard_call(|| node.prepared.build(&context))
+            .map_err(|panicked| failed(&format!("building it panicked: {}", panicked.0)))?
+            .map_err(|error| failed(&error.to_string()))?;
+        Ok(Self { node, context, ready })
+    }
+}
+
 fn planned(
-    graph: &Graph,
-    node: &GraphNode,
-    environment: &Environment<'_>,
+    Built { node, context, ready }: Built<'_>,
+    exporter: &Exporter,
     stop: &CancellationToken,
     secrets: &Arc<Secrets>,
     wiring: &mut Wiring,
     keeper: &Arc<Keeper>,
-) -> Result<PlannedNode, PlanError> {
-    let context = BuildContext {
-        pipeline: graph.name.clone(),
-        node: node.name.clone(),
-        data_dir: environment.data_dir.join(&graph.name),
-        base_dir: graph.base_dir.clone(),
-        clock: Arc::clone(&environment.clock),
-        tally: Tally::default(),
-        saved: Saved::default(),
-        links: Links::default(),
-        notices: notices(graph, &node.name),
-    };
-    let failed = |message: &str| PlanError {
-        pipeline: graph.name.clone(),
-        node: node.name.clone(),
-        message: graph.secrets.hide(message).into_owned(),
-    };
-    let built = guard_call(|| node.prepared.build(&context))
-        .map_err(|panicked| failed(&format!("building it panicked: {}", panicked.0)))?
-        .map_err(|error| failed(&error.to_string()))?;
-    let role = match built {
+) -> PlannedNode {
+    let role = match ready {
         Node::Source(_) => Role::Source,
         Node::Transform(_) => Role::Transform,
         Node::Sink(_) => Role::Sink,
@@ -123,18 +139,18 @@ fn planned(
     let ports = outputs.iter().map(|(port, _)| port.to_string()).collect();
     let kind = node.kind.type_name();
     let own = Own { tally: context.tally.clone(), links: context.links.clone(), notices: context.notices.clone() };
-    let names = (graph.name.as_str(), node.name.as_str());
-    let status =
-        Arc::new(NodeStatus::new(names, (kind, role), ports, Arc::clone(&context.clock), own, Arc::clone(secrets)));
-    let labels = [graph.name.as_str(), node.name.as_str(), kind];
+    let names = (context.pipeline.as_str(), node.name.as_str());
+    let clock = Arc::clone(&context.clock);
+    let status = Arc::new(NodeStatus::new(names, (kind, role), ports, clock, own, Arc::clone(secrets)));
+    let labels = [context.pipeline.as_str(), node.name.as_str(), kind];
     let histogram = |metric| match role {
-        Role::Sink => environment.exporter.histogram(metric, &labels),
+        Role::Sink => exporter.histogram(metric, &labels),
         // Nothing is committed there, and an empty distribution in every scrape would tell nobody anything.
         Role::Source | Role::Transform => Histogram::noop(),
     };
-    Ok(PlannedNode {
+    PlannedNode {
         name: node.name.clone(),
-        node: built,
+        node: ready,
         inbox: Inbox::new(wiring.inputs.remove(&node.name).unwrap_or_default()),
         fanout: Fanout::new(outputs, Arc::clone(&status), Arc::clone(keeper)),
         times: SinkTimes { commit: histogram(&catalogue::COMMIT), latency: histogram(&catalogue::LATENCY) },
@@ -145,8 +161,9 @@ fn planned(
             stop: stop.clone(),
             backoff: Backoff::new(),
             durable_inputs: wiring.durable_inputs.remove(&node.name).unwrap_or_default(),
+            keeper: Arc::clone(keeper),
         },
-    })
+    }
 }
 
 /// What a node says goes to the log as well, without the secrets in it.

@@ -89,6 +89,7 @@ impl SinkLoop {
     }
 
     async fn try_connect(&mut self) -> Result<(), NodeError> {
+        self.task.loaded().await;
         self.sink.connect().await?;
         if self.task.durable_inputs.is_empty() {
             return Ok(());

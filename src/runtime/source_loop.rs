@@ -69,10 +69,14 @@ impl From<NodeError> for Trouble {
 /// Connects and reads until something is in the way.
 async fn work(task: &mut NodeTask, source: &mut dyn DynSource, fanout: &Fanout, outage_told: &mut bool) -> Trouble {
     let stop = task.stop.clone();
+    let connect = async {
+        task.loaded().await;
+        guard(source.connect()).await
+    };
     let connected = tokio::select! {
         biased;
         () = stop.cancelled() => return Trouble::Stop,
-        connected = guard(source.connect()) => connected,
+        connected = connect => connected,
     };
     match connected {
         Ok(Ok(())) => {}

@@ -20,6 +20,7 @@ const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(10);
 pub(super) async fn run(mut task: NodeTask, mut node: Box<dyn Transform>, mut inbox: Inbox, fanout: Fanout) -> Exit {
     let mut out = Outputs::default();
     let mut held = Held::default();
+    task.loaded().await;
     // A transform may wait for what never comes. If it panics here it does so again after its first batch.
     let mut due = guard_call(|| node.due()).unwrap_or_default();
     task.status.running();

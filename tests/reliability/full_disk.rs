@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::time::Instant;
 
 use crate::account::last;
@@ -72,6 +73,41 @@ fn fill_and_free(name: &'static str, edge: &str) {
     assert!(slowest_answer < Duration::from_secs(1), "an answer took {slowest_answer:?}");
     assert!(slowest_return <= Duration::from_secs(5), "it went on after {slowest_return:?}");
     assert!(!home.said().contains("panic"), "{}", last(&home.said()));
+}
+
+#[test]
+fn what_a_node_keeps_waits_for_room_while_the_records_pass() {
+    let setup = Setup::new("full disk, source -> tally -> recorder");
+    let Some(disk) = SmallDisk::mount(setup.folder("disk"), "64m") else { return };
+    let mut home = Home::new(setup.folder("home"));
+    home.data = disk.0.join("data");
+    let recorded = Pipeline::into_record(&format!("rate: 2000, batch: 10, tags: {TAGS}"), "", TAGS, &home.folder);
+    let nodes = format!("{}\ntally: {{ type: tally }}", recorded.nodes);
+    let pipeline = Pipeline { nodes, edges: "oracle -> tally -> store".to_owned(), ..recorded };
+    let mut engine = home.start(&pipeline, &[], &[]);
+    let kept = || {
+        let state = Connection::open(home.data.join("crash/state.db")).ok()?;
+        let kept = state.query_row("SELECT document FROM node_state", (), |row| row.get::<_, Vec<u8>>(0)).ok()?;
+        kept.try_into().ok().map(u64::from_le_bytes)
+    };
+    assert!(wait_for(Duration::from_secs(10), kept).is_some(), "nothing is kept: {}", engine.said());
+    let stranger = disk.0.join("stranger");
+    for words in ["cannot keep the state", "there is room on the disk again"] {
+        let said = wait_for(Duration::from_secs(20), || {
+            if words.starts_with("cannot") {
+                fill(&stranger);
+            }
+            engine.said().contains(words).then_some(())
+        });
+        assert!(said.is_some(), "it does not say `{words}`: {}", last(&engine.said()));
+        engine.news();
+        assert!(engine.next_ack(Duration::from_secs(1)).is_some(), "the records wait: {}", last(&engine.said()));
+        let _ = fs::remove_file(&stranger);
+    }
+    engine.stop();
+    let sent: u64 = home.journal().sent().map(|range| range.end - range.first).sum();
+    assert_eq!(kept(), Some(sent), "{}", last(&home.said()));
+    setup.says(format_args!("{sent} records counted"));
 }
 
 /// Whether nothing is acknowledged for a second.

@@ -1,4 +1,5 @@
-//! The engine with three more node types: a source that knows what it sent and what was acknowledged, and two sinks.
+//! The engine with four more node types: a source that knows what it sent and what was acknowledged, a transform that counts,
+//! and two sinks.
 //!
 //! It is what the reliability tests run and kill. The source plays a broker: what was not acknowledged before a crash is sent
 //! again after it, under the same numbers. What it sends and what it is told goes into a journal, one `write` a line, before
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     Ack, Batch, BuildContext, BuildError, Carries, Cause, Delivery, Node, NodeError, NodeKind, NodeSpec, Outcome,
-    Ports, Position, Record, Role, Sink, Source, Tag, Timestamp, Value,
+    Outputs, Ports, Position, Record, Role, Saved, Sink, Source, Tag, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,7 +29,7 @@ use journal::{BASE, Journal, Range, tag_of};
 fn main() -> ExitCode {
     // Reads FAILPOINTS, where a test says at which moment the process ends.
     let _scenario = fail::FailScenario::setup();
-    let own: [&'static dyn NodeKind; 3] = [&Oracle, &Stall, &Recorder];
+    let own: [&'static dyn NodeKind; 4] = [&Oracle, &Tally, &Stall, &Recorder];
     let kinds: Vec<_> = fieldflow_nodes::BUILTIN.iter().copied().chain(own).collect();
     fieldflow::cli::main(kinds.leak())
 }
@@ -133,6 +134,41 @@ impl Source for Teller {
 /// One `write`: it is done whole or not at all, also when the process is killed.
 fn note(mut file: &File, line: &str) {
     file.write_all(line.as_bytes()).expect("the journal is on a disk with room");
+}
+
+/// `type: tally`
+struct Tally;
+
+/// Counts the records of all its lives.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Counting {}
+
+impl NodeSpec for Tally {
+    const TYPE: &'static str = "tally";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "{}";
+    type Config = Counting;
+
+    fn ports(_: &Counting) -> Ports {
+        Ports::transform(Carries::Any, Carries::Same)
+    }
+
+    fn build(_: Counting, context: &BuildContext) -> Result<Node, BuildError> {
+        context.saved.keep();
+        Ok(Node::transform(Counter(context.saved.clone())))
+    }
+}
+
+struct Counter(Saved);
+
+impl Transform for Counter {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        let before = self.0.load().and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let sum = before + batch.len() as u64;
+        out.emit(batch);
+        self.0.store(sum.to_le_bytes().to_vec()).map_err(|error| Cause::new(error.to_string()))
+    }
 }
 
 /// `type: stall`

@@ -2,6 +2,7 @@
 
 mod durable;
 pub(crate) mod probes;
+mod saved;
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -18,12 +19,15 @@ use probes::probe;
 const GRACE: Duration = Duration::from_secs(10);
 
 static KINDS: LazyLock<Vec<&'static dyn NodeKind>> = LazyLock::new(|| {
-    let probes: [&'static dyn NodeKind; 5] = [
+    let probes: [&'static dyn NodeKind; 8] = [
         &probes::ScriptSource,
         &probes::MineTransform,
         &probes::ProbeSink,
         &probes::ClockTransform,
         &probes::DelayTransform,
+        &saved::CountSource,
+        &saved::CountTransform,
+        &saved::CountSink,
     ];
     fieldflow_nodes::BUILTIN.iter().copied().chain(probes).collect()
 });

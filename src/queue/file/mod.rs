@@ -1,8 +1,9 @@
-//! The file of a pipeline's durable edges. Synchronous: it is owned by one thread.
+//! The file of a pipeline's durable edges, its dead letters and what its nodes keep. Synchronous: it is owned by one thread.
 //!
 //! What is put in is committed in one transaction with what is taken out, for all edges of the pipeline: one sync of the disk
 //! serves them all.
 
+mod document;
 mod purge;
 mod write;
 
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use fieldflow_contract::{Batch, Cause, NodeError, Tag, TagMap, Timestamp};
 use fieldflow_storage::{
-    Ballast, Durability, Format, Settings, Worker, crash_point, empty_log, fault, free_bytes, is_damage,
+    Ballast, Durability, Format, Settings, Worker, begin_anew, crash_point, empty_log, fault, free_bytes, is_damage,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
+pub(super) use document::Document;
 pub(super) use purge::Purged;
 use write::Writer;
 
@@ -25,7 +27,7 @@ use write::Writer;
 pub(super) const FORMAT: Format = Format {
     application_id: 0x6666_7175,
     what: "the state of a fieldflow pipeline",
-    migrations: &[include_str!("../schema/1.sql")],
+    migrations: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")],
 };
 
 const SEQUENCE_BITS: u32 = 47;
@@ -81,7 +83,7 @@ pub(super) fn dictionary(connection: &Connection) -> rusqlite::Result<HashMap<u3
     while let Some(row) = rows.next()? {
         let (id, name, sum): (u32, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
         // A damaged name is left out: what refers to it is set aside instead of going to another tag.
-        if let (true, Ok(tag)) = (codec::checksum(&name) == sum, Tag::new(&name)) {
+        if let (true, Ok(tag)) = (codec::checksum(&[name.as_bytes()]) == sum, Tag::new(&name)) {
             tags.insert(id, tag);
         }
     }
@@ -125,6 +127,7 @@ pub(super) struct Group {
     pub(super) evict: Vec<Evict>,
     pub(super) damaged: Vec<(EdgeId, u64, String)>,
     pub(super) letters: Vec<Letter>,
+    pub(super) documents: Vec<Document>,
     pub(super) now: Timestamp,
 }
 
@@ -186,29 +189,32 @@ impl QueueFile {
             // SQLite needs room to take out what is done; it gets what was put by for that.
             Ballast::beside(path, BALLAST).release();
         }
-        Self::of(path, fieldflow_storage::open(&settings(path), &FORMAT)?)
+        Self::of(path, fieldflow_storage::open(&settings(path), &FORMAT)?).map_err(|error| {
+            // After a close in peace nobody has looked at the file before.
+            if is_damage(&error) { begin_anew(path, &error.to_string()) } else { fault::opening(path, &error) }
+        })
     }
 
     /// Opens the file once more, to read beside the keeper.
     pub(super) fn open_beside(path: &Path) -> Result<Self, NodeError> {
-        Self::of(path, fieldflow_storage::open_beside(&settings(path), &FORMAT)?)
+        let connection = fieldflow_storage::open_beside(&settings(path), &FORMAT)?;
+        Self::of(path, connection).map_err(|error| fault::opening(path, &error))
     }
 
-    fn of(path: &Path, connection: Connection) -> Result<Self, NodeError> {
-        let failed = |error| fault::opening(path, &error);
-        let epoch = connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get::<_, i64>(0));
-        let epoch = epoch.map_err(failed)? as u64;
+    fn of(path: &Path, connection: Connection) -> rusqlite::Result<Self> {
+        let epoch =
+            connection.query_row("SELECT value FROM meta WHERE key = 'epoch'", [], |row| row.get::<_, i64>(0))?;
         let mut file = Self {
             ballast: Ballast::beside(path, BALLAST),
             damage: Cell::default(),
             connection,
-            epoch,
+            epoch: epoch as u64,
             last: HashMap::new(),
             numbers: TagMap::default(),
             tags: HashMap::new(),
             path: path.to_owned(),
         };
-        file.load_tags().map_err(failed)?;
+        file.load_tags()?;
         Ok(file)
     }
 

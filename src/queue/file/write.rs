@@ -1,4 +1,4 @@
-//! What one transaction of the file does: puts in, takes out, throws away, sets aside, buries.
+//! What one transaction of the file does: puts in, takes out, throws away, sets aside, buries, keeps for nodes.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,9 @@ use fieldflow_contract::{Batch, Tag, TagMap, Timestamp, write_json_line};
 use fieldflow_storage::crash_point;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, key};
+use super::{
+    Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, document, key,
+};
 use crate::queue::codec;
 
 /// The parts of the file that a transaction changes beside the database.
@@ -35,6 +37,9 @@ impl Writer<'_> {
         }
         for letter in &group.letters {
             bury(transaction, letter, group.now)?;
+        }
+        for document in &group.documents {
+            document::store(transaction, document)?;
         }
         Ok(committed)
     }
@@ -68,7 +73,7 @@ impl Writer<'_> {
             .prepare_cached(
                 "INSERT INTO tags(name, checksum) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET checksum = ?2 RETURNING id",
             )?
-            .query_row(params![tag.name(), codec::checksum(tag.name())], |row| row.get(0))?;
+            .query_row(params![tag.name(), codec::checksum(&[tag.name().as_bytes()])], |row| row.get(0))?;
         *self.numbers.slot(tag) = Some(number);
         self.tags.insert(number, tag);
         Ok(number)
