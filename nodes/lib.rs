@@ -44,4 +44,5 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Stale,
     &transform::SwingingDoor,
     &transform::Throttle,
+    &transform::Window,
 ];

@@ -37,6 +37,7 @@ mod swinging_door;
 #[cfg(test)]
 mod testing;
 mod throttle;
+mod window;
 
 pub(crate) use clamp::Clamp;
 pub(crate) use counter::Counter;
@@ -56,3 +57,4 @@ pub(crate) use sequence::Sequence;
 pub(crate) use stale::Stale;
 pub(crate) use swinging_door::SwingingDoor;
 pub(crate) use throttle::Throttle;
+pub(crate) use window::Window;

@@ -16,8 +16,10 @@ const DIVISOR: u128 = 1 << 72;
 
 /// The value as a double, if it is a number; a single counts as the decimal that it is printed as.
 pub(super) fn number(value: &Value) -> Option<f64> {
-    match (value, digits(value)) {
-        (Value::F32(_), Some((digits, places))) => Some(share(digits, 10_u128.pow(places as u32))),
+    match value {
+        Value::F32(single) => digits(value)
+            .map(|(digits, places)| share(digits, 10_u128.pow(places as u32)))
+            .or_else(|| Some(f64::from(*single))),
         _ => value.as_f64(),
     }
 }

@@ -35,8 +35,8 @@ impl<T> PerTag<T> {
     }
 
     /// All states, in order.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, Tag, &mut T)> {
-        (0..).zip(&mut self.states).map(|(place, (tag, state))| (place, *tag, state))
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.states.iter_mut().map(|(_, state)| state)
     }
 
     /// All states, in order.
