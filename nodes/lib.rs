@@ -20,6 +20,7 @@ use fieldflow_contract::NodeKind;
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Clamp,
+    &transform::Alarm,
     &console::Console,
     &transform::Counter,
     &transform::CrcCheck,

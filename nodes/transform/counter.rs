@@ -17,12 +17,13 @@ use fieldflow_contract::{
 
 use self::config::{Config, Output, Reset, Rule};
 use self::count::{Amount, Dial, Step};
-use self::kept::{Kept, Shelf};
+use self::kept::Kept;
 use super::edit::{Fate, edit};
 use super::naming::Naming;
 use super::number::slope;
 use super::per_tag::PerTag;
 use super::rules::Rules;
+use super::shelf::Shelf;
 
 /// `type: counter`
 pub(crate) struct Counter;
@@ -66,7 +67,7 @@ struct Counters {
     rules: Rules<Counting>,
     last: PerTag<Option<Kept>>,
     fates: Vec<Fate>,
-    shelf: Shelf,
+    shelf: Shelf<Kept>,
     save_every: Duration,
     /// When to store, if there is something new to store.
     save_at: Option<Timestamp>,

@@ -1,6 +1,7 @@
 //! Transforms: they make records out of records, one file each.
 
 mod clamp;
+mod alarm;
 mod counter;
 mod crc_check;
 mod deadband;
@@ -32,6 +33,7 @@ mod rules;
 mod scale;
 mod sequence;
 mod sieve;
+mod shelf;
 mod stale;
 mod swinging_door;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod throttle;
 mod window;
 
 pub(crate) use clamp::Clamp;
+pub(crate) use alarm::Alarm;
 pub(crate) use counter::Counter;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
