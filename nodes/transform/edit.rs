@@ -30,10 +30,14 @@ pub(super) fn edit(
         return out.emit(batch);
     }
     count(fates, out);
-    if fates.contains(&Fate::Reject) {
-        only(batch.clone(), fates, |fate| fate == Fate::Reject).into_iter().for_each(|batch| out.reject(batch));
+    if fates.contains(&Fate::Reject)
+        && let Some(batch) = only(batch.clone(), fates, |fate| fate == Fate::Reject)
+    {
+        out.reject(batch);
     }
-    only(batch, fates, |fate| fate == Fate::Pass).into_iter().for_each(|batch| out.emit(batch));
+    if let Some(batch) = only(batch, fates, |fate| fate == Fate::Pass) {
+        out.emit(batch);
+    }
 }
 
 fn only(batch: Batch, fates: &[Fate], wanted: impl Fn(Fate) -> bool) -> Option<Batch> {
@@ -51,5 +55,7 @@ fn count(fates: &[Fate], out: &mut Outputs) {
             None => counts.push((reason, 1)),
         }
     }
-    counts.into_iter().for_each(|(reason, count)| out.filtered(reason, count));
+    for (reason, count) in counts {
+        out.filtered(reason, count);
+    }
 }

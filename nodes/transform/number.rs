@@ -34,8 +34,8 @@ pub(super) fn slope(from: &Value, to: &Value, per: u64, over: u64) -> Option<f64
     // Most often one time is a multiple of the other, and small numbers divide faster.
     let (per, over) = match (per, over) {
         (0, _) | (_, 0) => (per, over),
-        _ if over % per == 0 => (1, over / per),
-        _ if per % over == 0 => (per / over, 1),
+        _ if over.is_multiple_of(per) => (1, over / per),
+        _ if per.is_multiple_of(over) => (per / over, 1),
         _ => (per, over),
     };
     let exactly = || {
@@ -74,7 +74,7 @@ fn whole(value: &Value) -> Option<i128> {
 fn share(top: i128, divisor: u128) -> f64 {
     if top.unsigned_abs() <= WHOLE && divisor <= WHOLE {
         // Both are doubles, so the division rounds once.
-        return top as f64 / divisor as f64;
+        return top as i64 as f64 / divisor as u64 as f64;
     }
     divide(top, divisor)
 }

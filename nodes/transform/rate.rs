@@ -143,12 +143,11 @@ impl Meter {
         }
         let value = std::mem::take(&mut record.value);
         let fate = match before {
-            None => Fate::Filter("first"),
             Some(Last { level: before, .. }) if before < level => Fate::Pass,
             Some(Last { level: before, value: Some((from, since)) }) if before == level => {
                 self.between((&from, since), &value, record)
             }
-            Some(_) => Fate::Filter("first"),
+            _ => Fate::Filter("first"),
         };
         *last = Some(Last { level, value: Some((value, record.time)) });
         fate

@@ -24,13 +24,11 @@ impl<T> Rules<T> {
 
     /// The place in the list of the rule for this tag, if one names it.
     pub(super) fn index(&mut self, tag: Tag) -> Option<usize> {
-        match self.rule_of.get(tag) {
-            Some(known) => *known,
-            None => {
-                let names = |tags: &Option<TagSelector>| tags.as_ref().is_none_or(|tags| tags.selects(tag));
-                *self.rule_of.slot(tag).insert(self.rules.iter().position(|(tags, _)| names(tags)))
-            }
+        if let Some(known) = self.rule_of.get(tag) {
+            return *known;
         }
+        let names = |tags: &Option<TagSelector>| tags.as_ref().is_none_or(|tags| tags.selects(tag));
+        *self.rule_of.slot(tag).insert(self.rules.iter().position(|(tags, _)| names(tags)))
     }
 
     /// The rule for this tag, to change it, if one names it.

@@ -212,7 +212,9 @@ impl Transform for Watcher {
                 self.deadlines.set(due.place, watched.heard.after(wait), &mut watched.queued);
             }
         }
-        Batch::new(told, now).into_iter().for_each(|batch| out.emit(batch));
+        if let Some(batch) = Batch::new(told, now) {
+            out.emit(batch);
+        }
     }
 }
 

@@ -101,9 +101,15 @@ impl Transform for Windows {
         let as_it_came = |records: Vec<Record>| {
             Batch::new(records, received).map(|batch| if is_replayed { batch.replayed() } else { batch })
         };
-        as_it_came(results).into_iter().for_each(|batch| out.emit(batch));
-        as_it_came(late).into_iter().for_each(|batch| out.emit_to(LATE, batch));
-        as_it_came(unnamed).into_iter().for_each(|batch| out.reject(batch));
+        if let Some(batch) = as_it_came(results) {
+            out.emit(batch);
+        }
+        if let Some(batch) = as_it_came(late) {
+            out.emit_to(LATE, batch);
+        }
+        if let Some(batch) = as_it_came(unnamed) {
+            out.reject(batch);
+        }
         Ok(())
     }
 
@@ -120,7 +126,9 @@ impl Transform for Windows {
                 tagged.look_again(due.place, self.shape, &mut self.deadlines);
             }
         }
-        Batch::new(results, now).into_iter().for_each(|batch| out.emit(batch));
+        if let Some(batch) = Batch::new(results, now) {
+            out.emit(batch);
+        }
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
@@ -128,7 +136,9 @@ impl Transform for Windows {
         for tagged in self.tags.iter_mut() {
             tagged.close_unfinished(self.shape, &self.of, &mut results);
         }
-        Batch::new(results, now).into_iter().for_each(|batch| out.emit(batch));
+        if let Some(batch) = Batch::new(results, now) {
+            out.emit(batch);
+        }
     }
 }
 

@@ -56,28 +56,17 @@ impl Aggregate {
     }
 }
 
-/// What has to be kept of the values for the aggregates that are asked for.
+/// The aggregates that are asked for, so that no more is kept of the values than they need.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Needs {
-    sum: bool,
-    extremes: bool,
-    ends: bool,
-    spread: bool,
-    samples: bool,
-    steps: bool,
-}
+pub(super) struct Needs(u16);
 
 impl Needs {
     pub(super) fn of(aggregates: &[Aggregate]) -> Self {
-        let any = |wanted: &[Aggregate]| aggregates.iter().any(|aggregate| wanted.contains(aggregate));
-        Self {
-            sum: any(&[Aggregate::Avg, Aggregate::Sum]),
-            extremes: any(&[Aggregate::Min, Aggregate::Max]),
-            ends: any(&[Aggregate::First, Aggregate::Last]),
-            spread: any(&[Aggregate::Stddev]),
-            samples: any(&[Aggregate::P95]),
-            steps: any(&[Aggregate::TimeAvg]),
-        }
+        Self(aggregates.iter().fold(0, |all, aggregate| all | 1 << *aggregate as u16))
+    }
+
+    fn any<const N: usize>(self, of: [Aggregate; N]) -> bool {
+        self.0 & Self::of(&of).0 != 0
     }
 }
 
@@ -135,17 +124,17 @@ impl Window {
             self.has_uncertain |= level == Level::Uncertain;
             self.take(time, value, as_number, needs);
         }
-        if needs.steps {
+        if needs.any([Aggregate::TimeAvg]) {
             self.steps.add(time, as_number);
         }
     }
 
     fn take(&mut self, time: Timestamp, value: &Value, as_number: &Value, needs: Needs) {
-        if needs.sum {
+        if needs.any([Aggregate::Avg, Aggregate::Sum]) {
             self.has_fractions |= matches!(value, Value::F32(_) | Value::F64(_));
             self.sum.add(as_number, 1);
         }
-        if needs.extremes {
+        if needs.any([Aggregate::Min, Aggregate::Max]) {
             let (min, max) = self.extremes.get_or_insert_with(|| (value.clone(), value.clone()));
             if order(value, min).is_lt() {
                 *min = value.clone();
@@ -154,7 +143,7 @@ impl Window {
                 *max = value.clone();
             }
         }
-        if needs.ends {
+        if needs.any([Aggregate::First, Aggregate::Last]) {
             if self.first.as_ref().is_none_or(|(first, _)| time < *first) {
                 self.first = Some((time, value.clone()));
             }
@@ -162,13 +151,13 @@ impl Window {
                 self.last = Some((time, value.clone()));
             }
         }
-        if needs.spread || needs.samples {
+        if needs.any([Aggregate::Stddev, Aggregate::P95]) {
             let x = number(as_number).unwrap_or(f64::NAN);
             // Welford: no difference of large squares.
             let from_mean = x - self.mean;
             self.mean += from_mean / self.values as f64;
             self.squares += from_mean * (x - self.mean);
-            if needs.samples {
+            if needs.any([Aggregate::P95]) {
                 self.samples.add(x);
             }
         }

@@ -20,7 +20,7 @@ pub(super) struct Steps {
     micros: u64,
     next_start: Timestamp,
     /// What holds when the next window begins; `None` if that is what held when this one began.
-    at_next: Option<Option<Value>>,
+    at_next: Option<Point>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Steps {
             }
             self.first.get_or_insert(point.time);
             if point.time < self.next_start {
-                self.at_next = Some(point.value.clone());
+                self.at_next = Some(point.clone());
             }
             self.held = Some(point);
         }
@@ -80,7 +80,7 @@ impl Steps {
             self.weigh(carry.as_ref(), start, first);
         }
         if let Some(at_next) = self.at_next.take() {
-            *carry = at_next;
+            *carry = at_next.value;
         }
         let last = self.held.take()?;
         self.weigh(last.value.as_ref(), last.time, end);

@@ -106,7 +106,7 @@ fn times_at_the_ends_of_the_world_do_no_harm() {
     finished(&mut *node);
 }
 
-/// What a window comes to: count, sum, min, max, first, last, time_avg.
+/// What a window comes to: count, sum, min, max, first, last, `time_avg`.
 type Told = [Option<f64>; 7];
 
 fn by_hand(records: &[(i64, i64, bool)], size: i64, every: i64) -> BTreeMap<i64, Told> {
@@ -171,7 +171,7 @@ proptest! {
             with(if good { Quality::GOOD } else { Quality::BAD }, at("window.model", time, Value::I64(value)))
         }).collect();
         // Neighbours change places, which 100 seconds of lateness must put right again; the first stays, as it begins it all.
-        for n in 2..arriving.len() {
+        for n in (2..arriving.len()).step_by(2) {
             if shuffle >> (n % 64) & 1 == 1 {
                 arriving.swap(n - 1, n);
             }
