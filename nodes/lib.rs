@@ -19,8 +19,8 @@ use fieldflow_contract::NodeKind;
 
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
-    &transform::Clamp,
     &transform::Alarm,
+    &transform::Clamp,
     &console::Console,
     &transform::Counter,
     &transform::CrcCheck,

@@ -1,7 +1,7 @@
 //! Transforms: they make records out of records, one file each.
 
-mod clamp;
 mod alarm;
+mod clamp;
 mod counter;
 mod crc_check;
 mod deadband;
@@ -32,8 +32,8 @@ mod round;
 mod rules;
 mod scale;
 mod sequence;
-mod sieve;
 mod shelf;
+mod sieve;
 mod stale;
 mod swinging_door;
 #[cfg(test)]
@@ -41,8 +41,8 @@ mod testing;
 mod throttle;
 mod window;
 
-pub(crate) use clamp::Clamp;
 pub(crate) use alarm::Alarm;
+pub(crate) use clamp::Clamp;
 pub(crate) use counter::Counter;
 pub(crate) use crc_check::CrcCheck;
 pub(crate) use deadband::Deadband;
