@@ -28,7 +28,7 @@ fn numbered(count: usize, write: impl Fn(&mut String, usize) -> std::fmt::Result
 }
 
 fn nested_anchors() -> String {
-    ["a: ".to_owned(), numbered(60, |text, n| write!(text, "&a{n} [")), "0,".repeat(400_000)].concat()
+    ["a: ", &numbered(60, |text, n| write!(text, "&a{n} [")), &"0,".repeat(400_000)].concat()
 }
 
 fn nodes_and_edges(nodes: usize, edges: usize, edge: fn(&mut String, usize) -> std::fmt::Result) -> String {

@@ -29,6 +29,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Decode,
     &transform::Dedupe,
     &transform::Encode,
+    &transform::Filter,
     &generate::Generate,
     #[cfg(feature = "expressions")]
     &transform::Map,

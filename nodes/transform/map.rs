@@ -2,15 +2,16 @@
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality,
-    Record, Role, TagSelector, Tally, Transform, Value,
+    Record, Role, Tag, TagMap, TagSelector, Tally, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expression::{self, Expression, Expressions};
 use super::frame::Frame;
-use super::names::{self, Naming};
+use super::names;
 use super::rules::Rules;
+use crate::template::Template;
 
 /// `type: map`
 pub(crate) struct Map;
@@ -31,7 +32,7 @@ pub(crate) struct Map;
 /// ceil trunc sqrt exp ln log10 pow sin cos tan asin acos atan atan2 min max clamp(x, low, high) int float bit(x, n)`.
 /// **Conditions.** `== != < <= > >= && || !`, `if value > 3 { "high" } else { "low" }`,
 /// `switch value { 0 => "off", 1 | 2 => "on", _ => "?" }`.
-/// **Texts.** `+`, `` `${value} bar` ``, `number("12.5") text(x) is_number(x) is_text(x) len contains(t, part) starts_with
+/// **Texts.** `text(value) + " bar"`, `number("12.5") text(x) is_number(x) is_text(x) len contains(t, part) starts_with
 /// ends_with lower upper trim`.
 /// There are no loops, no variables and no functions of one's own, and nothing of the machine can be reached.
 ///
@@ -250,5 +251,43 @@ impl Transform for Mapper {
         frame.emit_to(Port::DEFAULT, passed, out);
         frame.emit_to(Port::REJECTED, rejected, out);
         Ok(())
+    }
+}
+
+/// Names made of the names of tags. Each is made once; that memory is bounded by the table of tags.
+#[derive(Debug)]
+struct Naming {
+    template: Template,
+    known: TagMap<Option<Tag>>,
+}
+
+impl Naming {
+    fn new(text: &str) -> Result<Self, BuildError> {
+        Ok(Self { template: names::parse(text, &[]).map_err(BuildError)?, known: TagMap::default() })
+    }
+
+    /// The new tag; `None` if the old one has not the parts that are wanted, or the new one cannot be stored.
+    fn of(&mut self, tag: Tag) -> Option<Tag> {
+        let Self { template, known } = self;
+        *known.slot(tag).get_or_insert_with(|| {
+            let name = template.expand(|_, to| to.push_str(tag.name())).ok()?;
+            Tag::new(&name).ok()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_of_the_tags_own_or_there_is_none() {
+        let mut naming = Naming::new("{tag[1]}.long.x").unwrap();
+        let of = |naming: &mut Naming, name: &str| naming.of(Tag::new(name).unwrap()).map(Tag::name);
+        for _ in 0..2 {
+            assert_eq!(of(&mut naming, "names.a"), Some("a.long.x"));
+            assert_eq!(of(&mut naming, "names"), None);
+            assert_eq!(of(&mut naming, &format!("names.{}", "a".repeat(1018))), None, "the new name is too long");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod crc_check;
 mod deadband;
 mod deadlines;
 mod debounce;
+mod condition;
 mod decimal;
 mod decode;
 mod dedupe;
@@ -17,6 +18,7 @@ mod expression;
 #[cfg(not(feature = "expressions"))]
 #[path = "no_expression.rs"]
 mod expression;
+mod filter;
 mod frame;
 #[cfg(feature = "expressions")]
 mod map;
@@ -50,6 +52,7 @@ pub(crate) use debounce::Debounce;
 pub(crate) use decode::Decode;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
+pub(crate) use filter::Filter;
 #[cfg(feature = "expressions")]
 pub(crate) use map::Map;
 pub(crate) use median::Median;

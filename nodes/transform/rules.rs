@@ -42,6 +42,7 @@ impl<T> Rules<T> {
     }
 
     /// The rule at a place that [`Rules::index`] gave, to change what it remembers.
+    #[cfg_attr(not(feature = "expressions"), expect(dead_code, reason = "only `map` makes records with it"))]
     pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
         &mut self.rules[at].1
     }

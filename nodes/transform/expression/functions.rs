@@ -49,8 +49,8 @@ pub(super) const READS: &[&str] = &["last", "last_or", "age"];
 
 type Result<T> = std::result::Result<T, Box<EvalAltResult>>;
 
-fn out_of_range(what: &str) -> Box<EvalAltResult> {
-    Box::new(EvalAltResult::ErrorArithmetic(what.to_owned(), Position::NONE))
+fn out_of_range<T>(what: &str) -> Result<T> {
+    Err(Box::new(EvalAltResult::ErrorArithmetic(what.to_owned(), Position::NONE)))
 }
 
 /// A function of doubles that takes whole numbers too.
@@ -112,7 +112,7 @@ fn numbers(engine: &mut Engine) {
     of_either(engine, "max", |a, b| if b <= a || a.is_nan() { a } else { b }, i64::max);
     engine
         .register_fn("abs", f64::abs)
-        .register_fn("abs", |x: i64| x.checked_abs().ok_or_else(|| out_of_range("abs")))
+        .register_fn("abs", |x: i64| x.checked_abs().map_or_else(|| out_of_range("abs"), Ok))
         .register_fn("sign", |x: f64| if x == 0.0 || x.is_nan() { x } else { x.signum() })
         .register_fn("sign", |x: i64| x.signum())
         .register_fn("round", |x: f64, places: i64| to_places(x, places))
@@ -130,8 +130,8 @@ fn to_places(x: f64, places: i64) -> f64 {
 /// The value between the two ends, in the kind that it has.
 fn clamp(x: Dynamic, low: Dynamic, high: Dynamic) -> Result<Dynamic> {
     let (value, lowest, highest) = (double(&x)?, double(&low)?, double(&high)?);
-    if !(lowest <= highest) {
-        return Err(out_of_range("clamp: the lower end is above the higher"));
+    if highest < lowest || lowest.is_nan() || highest.is_nan() {
+        return out_of_range("clamp: the lower end is above the higher");
     }
     Ok(match value {
         _ if value < lowest => low,
@@ -152,7 +152,7 @@ fn conversions(engine: &mut Engine) {
         .register_fn("int", |x: f64| {
             // 2⁶³ is the first double that no longer fits; NaN fits nowhere.
             let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x);
-            if fits { Ok(x as i64) } else { Err(out_of_range("int")) }
+            if fits { Ok(x as i64) } else { out_of_range("int") }
         })
         .register_fn("float", |x: f64| x)
         .register_fn("float", |x: i64| x as f64)
@@ -175,7 +175,7 @@ fn conversions(engine: &mut Engine) {
         .register_fn("text", |x: ImmutableString| x)
         .register_fn("bit", |x: i64, n: i64| match n {
             0..=63 => Ok(x >> n & 1 == 1),
-            _ => Err(out_of_range("bit")),
+            _ => out_of_range("bit"),
         })
         .register_fn("is_number", |x: Dynamic| x.is_int() || x.is_float())
         .register_fn("is_text", |x: Dynamic| x.is_string());

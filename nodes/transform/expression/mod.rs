@@ -59,6 +59,7 @@ impl Expression {
 
 /// Which names an expression uses; the others need not be set.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each name; they have nothing to do with each other")]
 struct Uses {
     value: bool,
     quality: bool,
@@ -87,8 +88,9 @@ impl Default for Expressions {
     fn default() -> Self {
         let others = Others::default();
         let mut scope = Scope::new();
-        scope.push("value", ()).push("quality", ImmutableString::new()).push("good", true);
-        scope.push("time", 0.0).push("tag", ImmutableString::new());
+        // A name is looked for from the last, so the one that is set most often is that.
+        scope.push("tag", ImmutableString::new()).push("time", 0.0).push("quality", ImmutableString::new());
+        scope.push("good", true).push("value", ());
         Self {
             engine: language::engine(&others),
             scope,

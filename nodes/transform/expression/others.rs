@@ -64,13 +64,14 @@ impl Others {
 
     pub(super) fn register(&self, engine: &mut Engine) {
         let seen = Arc::clone(&self.seen);
-        engine.register_fn("last", move |name: &str| lock(&seen).read(name).map_err(no_result));
+        engine.register_fn("last", move |name: &str| lock(&seen).read(name).or_else(no_result));
         let seen = Arc::clone(&self.seen);
         engine.register_fn("last_or", move |name: &str, other: Dynamic| lock(&seen).read(name).unwrap_or(other));
         let seen = Arc::clone(&self.seen);
         engine.register_fn("age", move |name: &str| {
             let seen = lock(&seen);
-            let last = seen.last.get(name).and_then(Option::as_ref).ok_or_else(|| no_result(Quality::BAD_NO_DATA))?;
+            let last =
+                seen.last.get(name).and_then(Option::as_ref).map_or_else(|| no_result(Quality::BAD_NO_DATA), Ok)?;
             Ok::<_, Box<EvalAltResult>>(seen.now.0.saturating_sub(last.time.0) as f64 / 1e6)
         });
     }
@@ -95,6 +96,6 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn no_result(reason: Quality) -> Box<EvalAltResult> {
-    Box::new(EvalAltResult::ErrorRuntime(Dynamic::from_int(i64::from(reason.0)), Position::NONE))
+fn no_result<T>(reason: Quality) -> Result<T, Box<EvalAltResult>> {
+    Err(Box::new(EvalAltResult::ErrorRuntime(Dynamic::from_int(i64::from(reason.0)), Position::NONE)))
 }

@@ -1,0 +1,179 @@
+//! `filter`: lets pass what is wanted and lets go what is not.
+
+use fieldflow_contract::{
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role,
+    TagMap, TagSelector, Tally, Transform,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::condition::{Asked, Condition, Met};
+use super::expression::Expressions;
+
+/// `type: filter`
+pub(crate) struct Filter;
+
+/// Lets records pass or go by tag, quality, range or expression.
+///
+/// A record passes if it meets `keep`, where that is given, and does not meet `drop`, where that is given. For some tags
+/// only, say `tags` beside them; records of other tags pass untouched.
+///
+/// A change of quality passes every filter: where a record is let go because of its value (`range`, or a `when` that does
+/// not ask for `quality` or `good`), it passes all the same if it is Good, Uncertain or Bad and the one before of its tag was
+/// not, or if it is the first of its tag and not Good. What is let go by its tag, or by `quality`, is what was asked for, and
+/// goes in any case.
+///
+/// A record for which `when` has no answer (a text in arithmetic, another tag that is Bad or has no value yet) and that is
+/// no change goes to `rejected`; `last_or` puts a value in the place of one that is missing.
+///
+/// Bad quality: the value of a Bad record is not judged; such a record passes if it is a change, and of those that follow
+/// `keep` lets go and `drop` lets pass.
+/// Restart: nothing is kept over it, so the first record of a tag that is not Good passes again.
+/// Time: none; the records keep theirs.
+/// Memory: the last severity of each tag, bounded by the table of tags; one value for each tag that stands in a `last`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The tags that the filter is for; records of others pass untouched. Default: all. To keep or drop by tag, write `tags`
+    /// into `keep` or `drop`.
+    #[serde(default)]
+    pub(crate) tags: Option<TagSelector>,
+    /// Only what meets this passes, such as `{ range: [-40, 120] }` or `{ tags: "press.*" }`.
+    #[serde(default)]
+    pub(crate) keep: Option<Condition>,
+    /// What meets this does not pass, such as `{ tags: "debug.*" }` or `{ quality: { max: bad } }`.
+    #[serde(default)]
+    pub(crate) drop: Option<Condition>,
+}
+
+impl NodeSpec for Filter {
+    const TYPE: &'static str = "filter";
+    const ROLE: Role = Role::Transform;
+    const EXAMPLE: &'static str = "\
+tags: \"oven.*\"
+keep: { range: [-40, 1200] }
+drop: { tags: \"oven.debug.*\" }
+";
+    type Config = Config;
+
+    fn ports(_: &Config) -> Ports {
+        Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        if config.keep.is_none() && config.drop.is_none() {
+            findings.error(At::root(), "the filter does not say what passes").help("add `keep`, `drop` or both");
+        }
+        for (key, condition) in [("keep", &config.keep), ("drop", &config.drop)] {
+            if let Some(condition) = condition {
+                condition.check(&At::from(key), findings);
+            }
+        }
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        let mut expressions = Expressions::default();
+        let mut asked = |condition: Option<Condition>| {
+            condition.map(|condition| Asked::new(condition, &mut expressions)).transpose()
+        };
+        let (keep, drop) = (asked(config.keep)?, asked(config.drop)?);
+        let known = TagMap::default();
+        let tally = context.tally.clone();
+        Ok(Node::transform(Gate { tags: config.tags, keep, drop, expressions, known, verdicts: Vec::new(), tally }))
+    }
+}
+
+struct Gate {
+    tags: Option<TagSelector>,
+    keep: Option<Asked>,
+    drop: Option<Asked>,
+    expressions: Expressions,
+    known: TagMap<Known>,
+    /// The verdicts on the records of one batch, here so that they need no new memory each time.
+    verdicts: Vec<Verdict>,
+    tally: Tally,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    /// Whether the filter is for the tag.
+    is_for: bool,
+    /// The severity of its last record; Good before the first.
+    level: Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passes,
+    Goes,
+    Rejected,
+}
+
+impl Gate {
+    fn verdict(&mut self, record: &Record) -> Verdict {
+        let verdict = self.judge(record);
+        self.expressions.saw(record);
+        verdict
+    }
+
+    fn judge(&mut self, record: &Record) -> Verdict {
+        let level = record.quality.level();
+        let known = self.known.slot(record.tag).get_or_insert_with(|| Known {
+            is_for: self.tags.as_ref().is_none_or(|tags| tags.selects(record.tag)),
+            level: Level::Good,
+        });
+        if !known.is_for {
+            return Verdict::Passes;
+        }
+        let changed = std::mem::replace(&mut known.level, level) != level;
+        let unless_changed = if changed { Verdict::Passes } else { Verdict::Goes };
+        if let Some(keep) = &mut self.keep {
+            match keep.of(record, &mut self.expressions) {
+                Met::Yes => {}
+                Met::NotByValue | Met::Unknown | Met::Failed if changed => {}
+                Met::No | Met::NotByValue | Met::Unknown => return Verdict::Goes,
+                Met::Failed => return Verdict::Rejected,
+            }
+        }
+        match &mut self.drop {
+            None => Verdict::Passes,
+            Some(drop) => match drop.of(record, &mut self.expressions) {
+                Met::Yes if drop.judges_values() => unless_changed,
+                Met::Yes => Verdict::Goes,
+                Met::No | Met::NotByValue | Met::Unknown => Verdict::Passes,
+                Met::Failed if changed => Verdict::Passes,
+                Met::Failed => Verdict::Rejected,
+            },
+        }
+    }
+}
+
+impl Transform for Gate {
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        let mut verdicts = std::mem::take(&mut self.verdicts);
+        verdicts.clear();
+        verdicts.extend(batch.records().iter().map(|record| self.verdict(record)));
+        let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+        let only = |batch: Batch, wanted| {
+            let mut verdicts = verdicts.iter();
+            batch.filter(|_| verdicts.next() == Some(&wanted))
+        };
+        let rejected = count(Verdict::Rejected);
+        out.filtered("condition", count(Verdict::Goes) as u64);
+        let rejects = (rejected != 0).then(|| only(batch.clone(), Verdict::Rejected)).flatten();
+        // A batch of which all passes goes on as it is, even if others read it too.
+        let passed = if count(Verdict::Passes) == batch.len() { Some(batch) } else { only(batch, Verdict::Passes) };
+        self.verdicts = verdicts;
+        if let Some(passed) = passed {
+            out.emit(passed);
+        }
+        if let Some(rejects) = rejects {
+            self.tally.add("no_answer", rejected as u64);
+            out.reject(rejects);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
