@@ -382,9 +382,15 @@ fn the_example_of_every_node_validates() {
         // A replay may bring values and raw bytes, so it can stand before every node.
         let feed = "  feed: { type: replay, path: frames.jsonl }\n";
         let (before, after) = match kind.role() {
-            fieldflow_contract::Role::Source => ("", "  - it -> screen\n"),
-            fieldflow_contract::Role::Transform => (feed, "  - feed -> it -> screen\n"),
-            fieldflow_contract::Role::Sink => (feed, "  - feed -> it\n  - feed -> screen\n"),
+            fieldflow_contract::Role::Source => ("", "  - it -> screen\n".to_owned()),
+            fieldflow_contract::Role::Transform => {
+                let options = serde_yaml::from_str(kind.example()).unwrap();
+                let ports = kind.prepare(options).unwrap_or_else(|found| panic!("{name}: {}", found.message)).ports();
+                let wired = ports.outputs.iter().filter(|port| port.required);
+                let edges: String = wired.map(|port| format!("  - it.{} -> screen\n", port.name)).collect();
+                (feed, "  - feed -> it\n".to_owned() + edges.as_str())
+            }
+            fieldflow_contract::Role::Sink => (feed, "  - feed -> it\n  - feed -> screen\n".to_owned()),
         };
         let yaml = format!(
             "version: 1\nname: x\nnodes:\n{before}  screen: {{ type: console }}\n  it:\n    type: {name}\n{indented}edges:\n{after}"
