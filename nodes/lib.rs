@@ -39,6 +39,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Rate,
     &replay::Replay,
     &transform::Round,
+    &transform::Rename,
     &transform::Route,
     &transform::Scale,
     &transform::Sequence,

@@ -15,6 +15,17 @@ pub struct TagSelector {
 }
 
 impl TagSelector {
+    /// Every tag.
+    pub fn all() -> Self {
+        Self { patterns: vec![WildMatch::new("*")] }
+    }
+
+    /// The names, if none of them is a pattern.
+    pub fn names(&self) -> Option<Vec<String>> {
+        let names: Vec<String> = self.patterns.iter().map(WildMatch::pattern).collect();
+        (!names.iter().any(|name| name.contains(['*', '?']))).then_some(names)
+    }
+
     /// Whether one of the patterns fits the tag's name.
     pub fn selects(&self, tag: Tag) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(tag.name()))
@@ -68,5 +79,13 @@ mod tests {
             let selector: TagSelector = serde_json::from_str(yaml).unwrap();
             assert_eq!(selector.selects(tag), fits, "{yaml}");
         }
+        assert!(TagSelector::all().selects(tag));
+    }
+
+    #[test]
+    fn names_are_told_from_patterns() {
+        let names = |json: &str| serde_json::from_str::<TagSelector>(json).unwrap().names();
+        assert_eq!(names(r#"["a", "b.c"]"#), Some(vec!["a".to_owned(), "b.c".to_owned()]));
+        assert_eq!(names(r#"["a", "b?"]"#), None);
     }
 }
