@@ -21,6 +21,7 @@ use fieldflow_contract::NodeKind;
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Alarm,
     &transform::Clamp,
+    &transform::Cast,
     &console::Console,
     &transform::Counter,
     &transform::CrcCheck,
