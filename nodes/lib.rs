@@ -40,6 +40,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Rate,
     &replay::Replay,
     &transform::Round,
+    &transform::SetQuality,
     &transform::Rename,
     &transform::Route,
     &transform::Scale,
