@@ -30,6 +30,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Decode,
     &transform::Dedupe,
     &transform::Encode,
+    &transform::Enrich,
     &transform::Filter,
     &generate::Generate,
     #[cfg(feature = "expressions")]

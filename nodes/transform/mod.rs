@@ -14,6 +14,7 @@ mod decode;
 mod dedupe;
 mod edit;
 mod encode;
+mod enrich;
 #[cfg(feature = "expressions")]
 mod expression;
 #[cfg(not(feature = "expressions"))]
@@ -21,6 +22,7 @@ mod expression;
 mod expression;
 mod filter;
 mod frame;
+mod lookup;
 #[cfg(feature = "expressions")]
 mod map;
 mod median;
@@ -47,6 +49,7 @@ mod swinging_door;
 mod testing;
 mod throttle;
 mod window;
+mod table;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use clamp::Clamp;
@@ -58,6 +61,7 @@ pub(crate) use decode::Decode;
 pub(crate) use cast::Cast;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
+pub(crate) use enrich::Enrich;
 pub(crate) use filter::Filter;
 #[cfg(feature = "expressions")]
 pub(crate) use map::Map;
