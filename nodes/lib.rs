@@ -46,6 +46,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Route,
     &transform::Scale,
     &transform::Sequence,
+    &transform::Split,
     #[cfg(feature = "sqlite")]
     &sqlite::Sqlite,
     &transform::Stale,

@@ -49,6 +49,7 @@ mod swinging_door;
 mod testing;
 mod throttle;
 mod window;
+mod split;
 mod table;
 
 pub(crate) use alarm::Alarm;
@@ -77,3 +78,4 @@ pub(crate) use stale::Stale;
 pub(crate) use swinging_door::SwingingDoor;
 pub(crate) use throttle::Throttle;
 pub(crate) use window::Window;
+pub(crate) use split::Split;
