@@ -20,8 +20,8 @@ use fieldflow_contract::NodeKind;
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Alarm,
-    &transform::Clamp,
     &transform::Cast,
+    &transform::Clamp,
     &console::Console,
     &transform::Counter,
     &transform::CrcCheck,
@@ -38,11 +38,11 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Median,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
+    &transform::SetQuality,
     &transform::Rate,
+    &transform::Rename,
     &replay::Replay,
     &transform::Round,
-    &transform::SetQuality,
-    &transform::Rename,
     &transform::Route,
     &transform::Scale,
     &transform::Sequence,

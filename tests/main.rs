@@ -6,6 +6,7 @@ mod cli;
 mod diagnostics;
 mod generated;
 mod golden;
+mod manual;
 mod node_cases;
 mod query;
 mod queue;
