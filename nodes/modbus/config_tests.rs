@@ -1,6 +1,8 @@
 //! What the options resolve to, and how each mistake in them is told.
 
 use super::super::address::Table;
+use super::super::codec::Kind;
+use super::super::plan::Need;
 use super::*;
 use serde_json::{Value as Json, json};
 

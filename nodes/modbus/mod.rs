@@ -2,12 +2,13 @@
 //!
 //! | to learn about | read |
 //! |---|---|
-//! | the options | `config` |
+//! | the options | `config`, `tags` |
 //! | `holding:0`, `tcp://…` | `address`, `endpoint` |
 //! | types and byte orders | `codec` |
 //! | which tags share a request | `plan` |
 //! | what happens to a late or wrong answer | `session` |
-//! | when what is read, and as what it is told | `source` |
+//! | when what is read | `source` |
+//! | as what it is told | `values` |
 //! | the device that `simulate` serves | `simulator` |
 
 mod address;
@@ -20,20 +21,24 @@ mod plan;
 mod session;
 mod simulator;
 mod source;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fieldflow_contract::{BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role, Tag};
+use fieldflow_contract::{BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role};
 use tokio::time::Instant;
 
-use self::config::{Config, Point, Settings};
-use self::plan::{Limits, Need, plan};
+use self::config::{Config, Settings};
+use self::plan::Limits;
 use self::session::Session;
 use self::simulator::Simulator;
-use self::source::{Group, Place, Poller, Read};
+use self::source::{Group, Poller};
+use self::tags::Point;
+use self::values::reads;
 
 /// `type: modbus`
 pub(crate) struct Modbus;
@@ -95,16 +100,5 @@ fn poller(config: &Config, context: &BuildContext) -> Result<Poller, BuildError>
 }
 
 fn group(every: Duration, points: &[Point], limits: Limits) -> Result<Group, BuildError> {
-    let needs: Vec<Need> = points.iter().map(|point| point.need).collect();
-    let mut requests = Vec::new();
-    for request in plan(&needs, limits) {
-        let mut tags = Vec::with_capacity(request.serves.len());
-        for point in request.serves.iter().filter_map(|&index| points.get(index)) {
-            let tag = Tag::new(&point.name).map_err(|error| BuildError(format!("tags.{}: {error}", point.name)))?;
-            let offset = usize::from(point.need.start - request.read.start);
-            tags.push(Place { tag, offset, layout: point.layout.clone() });
-        }
-        requests.push(Read { need: request.read, tags });
-    }
-    Ok(Group { every, due: Instant::now(), requests })
+    Ok(Group { every, due: Instant::now(), requests: reads(points, limits)? })
 }

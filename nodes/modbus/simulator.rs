@@ -21,9 +21,9 @@ use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 
 use super::address::Table;
 use super::codec::Kind;
-use super::config::Point;
 use super::endpoint::Endpoint;
 use super::plan::Need;
+use super::tags::Point;
 
 /// A device at one address, with the units and the tags that the file names there.
 pub(super) struct Simulator {

@@ -1,16 +1,13 @@
-//! The polling source: which tags are due, what the device says about them, and when it said so.
+//! The polling source: which tags are due, and when the device said what it says about them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{
-    Batch, Cause, Clock, Delivery, NodeError, Quality, Record, Source, Tag, Tally, Timestamp, Value,
-};
+use fieldflow_contract::{Batch, Cause, Clock, Delivery, NodeError, Record, Source, Tally, Timestamp};
 use tokio::time::{Instant, sleep_until};
 
-use super::codec::Layout;
-use super::plan::Need;
 use super::session::{Answer, Session};
+use super::values::Read;
 
 /// Polls one unit.
 pub(super) struct Poller {
@@ -31,24 +28,6 @@ pub(super) struct Group {
     pub(super) due: Instant,
     /// What to ask for.
     pub(super) requests: Vec<Read>,
-}
-
-/// One request and the tags that are in its answer.
-pub(super) struct Read {
-    /// What to ask for.
-    pub(super) need: Need,
-    /// The tags.
-    pub(super) tags: Vec<Place>,
-}
-
-/// Where in an answer a tag lies.
-pub(super) struct Place {
-    /// The tag.
-    pub(super) tag: Tag,
-    /// Its first register or bit in the answer.
-    pub(super) offset: usize,
-    /// How its registers are read.
-    pub(super) layout: Layout,
 }
 
 impl Source for Poller {
@@ -117,37 +96,6 @@ impl Group {
     }
 }
 
-impl Read {
-    fn records(&self, answer: &Answer, time: Timestamp, records: &mut Vec<Record>) {
-        for place in &self.tags {
-            let (value, quality) = match answer {
-                Answer::Exception(code) => (Value::Null, reason(*code)),
-                Answer::Words(words) => {
-                    let end = place.offset + usize::from(place.layout.registers);
-                    place.layout.decode(words.get(place.offset..end).unwrap_or_default())
-                }
-                Answer::Bits(bits) => match bits.get(place.offset) {
-                    Some(bit) => (Value::Bool(*bit), Quality::GOOD),
-                    None => (Value::Null, Quality::BAD_DECODING),
-                },
-            };
-            records.push(Record { tag: place.tag, quality, time, value });
-        }
-    }
-}
-
-/// What the exception code of a device says about the values that it did not give.
-fn reason(code: u8) -> Quality {
-    match code {
-        0x01 => Quality::BAD_NOT_SUPPORTED,
-        0x02 | 0x03 => Quality::BAD_CONFIGURATION,
-        0x04 => Quality::BAD_DEVICE_FAILURE,
-        0x05 | 0x06 => Quality::BAD_BUSY,
-        0x0A | 0x0B => Quality::BAD_NO_COMMUNICATION,
-        _ => Quality::BAD_COMMUNICATION,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,16 +110,5 @@ mod tests {
             assert_eq!(group.begin(start + Duration::from_millis(now)), missed, "at {now} ms");
             assert_eq!(group.due, start + Duration::from_millis(due), "at {now} ms");
         }
-    }
-
-    #[test]
-    fn each_exception_has_its_reason() {
-        let of = |code| reason(code).to_string();
-        assert_eq!(
-            [1, 2, 3, 4].map(of),
-            ["bad:not_supported", "bad:configuration", "bad:configuration", "bad:device_failure"]
-        );
-        assert_eq!([5, 6, 8].map(of), ["bad:busy", "bad:busy", "bad:communication"]);
-        assert_eq!([0x0A, 0x0B, 0x41].map(of), ["bad:no_communication", "bad:no_communication", "bad:communication"]);
     }
 }
