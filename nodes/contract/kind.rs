@@ -193,8 +193,9 @@ pub trait NodeSpec: Send + Sync + 'static {
     /// Called again after a panic, so that the node starts with a clean state.
     fn build(config: Self::Config, context: &BuildContext) -> Result<Node, BuildError>;
 
-    /// The devices that sources with these options would talk to.
-    fn simulate(configs: &[Self::Config]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+    /// The devices that sources with these options would talk to. Beside each is the folder of its pipeline file, for what
+    /// the options include.
+    fn simulate(configs: &[(Self::Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         let _ = configs;
         Ok(Vec::new())
     }
@@ -212,8 +213,8 @@ pub trait NodeKind: Send + Sync {
     fn schema(&self) -> serde_json::Value;
     /// Reads the options. They have passed the schema, so what is found here is beyond it.
     fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>>;
-    /// See [`NodeSpec::simulate`]; the options of all nodes of this type.
-    fn simulate(&self, options: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError>;
+    /// See [`NodeSpec::simulate`]; the options of all nodes of this type, each with the folder of its pipeline file.
+    fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError>;
 }
 
 /// A node whose options were read.
@@ -250,8 +251,11 @@ impl<S: NodeSpec> NodeKind for S {
         Ok(Box::new(Ready::<S> { config }))
     }
 
-    fn simulate(&self, options: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
-        let read = |options: &serde_json::Value| read::<S>(options.clone()).map_err(|found| BuildError(found.message));
+    fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read::<S>(options.clone()) {
+            Ok(config) => Ok((config, base_dir.clone())),
+            Err(found) => Err(BuildError(found.message)),
+        };
         S::simulate(&options.iter().map(read).collect::<Result<Vec<_>, _>>()?)
     }
 }

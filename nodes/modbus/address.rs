@@ -1,9 +1,12 @@
 //! Where a value lies in a device: `holding:0`, or the six digits of a Modicon number.
 //!
 //! The canonical form counts from 0, as the wire does. A bare number of five digits has two readings that lie one table or
-//! forty thousand registers apart, so it is refused rather than guessed.
+//! forty thousand registers apart, so it is refused rather than guessed, unless the node says which of them its map uses.
 
 use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// One of the four tables of a Modbus device. Each has its own addresses from 0 to 65535.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +50,15 @@ impl fmt::Display for Table {
     }
 }
 
+/// What a bare number means where an address is wanted; the manual of the option `address_style` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum AddressStyle {
+    Modicon,
+    Pdu,
+}
+
 /// A place in a table, counted from 0 as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address {
@@ -78,15 +90,23 @@ const FORMS: &str =
     "write the table and the address counted from 0, such as \"holding:0\", \"input:3\", \"coil:0\" or \"discrete:7\"";
 
 impl Address {
-    /// Reads an address as it stands in the file.
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+    /// Reads an address as it stands in the file; the style says what a bare number means.
+    pub(super) fn parse(text: &str, style: Option<AddressStyle>) -> Result<Self, Problem> {
         if let Some((word, place)) = text.split_once(':') {
             return named(text, word, place);
         }
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Problem::new(format!("`{text}` is not a Modbus address"), FORMS));
+        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match (style, number(text)) {
+            // Six digits have one reading only.
+            _ if is_digits && text.len() == 6 => modicon(text),
+            (Some(AddressStyle::Modicon), _) if is_digits && text.len() == 5 => modicon(text),
+            (Some(AddressStyle::Pdu), Some(start)) => Ok(Self { table: Table::Holding, start, bit: None }),
+            (Some(AddressStyle::Pdu), None) if is_digits => {
+                Err(Problem::new(format!("`{text}` is past the last address 65535"), FORMS))
+            }
+            _ if is_digits => Err(bare(text)),
+            _ => Err(Problem::new(format!("`{text}` is not a Modbus address"), FORMS)),
         }
-        if text.len() == 6 { modicon(text) } else { Err(bare(text)) }
     }
 }
 
@@ -125,13 +145,14 @@ fn number(text: &str) -> Option<u16> {
     }
 }
 
-/// Six digits: the table, then the place counted from 1.
+/// Five or six digits: the table, then the place counted from 1.
 fn modicon(text: &str) -> Result<Address, Problem> {
     let wrong = || {
-        Problem::new(
-            format!("`{text}` lies in no table"),
-            "Modicon numbers of six digits run from 000001, 100001, 300001 and 400001, each to 65536 places",
-        )
+        let runs = match text.len() {
+            5 => "Modicon numbers of five digits run from 00001, 10001, 30001 and 40001, each to 9999 places",
+            _ => "Modicon numbers of six digits run from 000001, 100001, 300001 and 400001, each to 65536 places",
+        };
+        Problem::new(format!("`{text}` lies in no table"), runs)
     };
     let mut digits = text.chars();
     let table = digits.next().and_then(Table::of_digit).ok_or_else(wrong)?;
@@ -154,7 +175,14 @@ fn bare(text: &str) -> Problem {
     if let Some(start) = number(text) {
         readings.push(format!("\"holding:{start}\" if the number is what goes on the wire"));
     }
-    let help = if readings.is_empty() { FORMS.to_owned() } else { format!("write {}", readings.join(", or ")) };
+    let help = match &readings[..] {
+        [] => FORMS.to_owned(),
+        [only] => format!("write {only}"),
+        _ => format!(
+            "write {}; for a whole map, say `address_style: modicon` or `address_style: pdu` for the node",
+            readings.join(", or ")
+        ),
+    };
     Problem::new(
         format!("`{text}` alone does not say which table is meant, and whether it counts from 0 or from 1"),
         help,
@@ -180,18 +208,47 @@ mod tests {
             ("100001", Table::Discrete, 0, None),
             ("000001", Table::Coil, 0, None),
         ] {
-            assert_eq!(Address::parse(text), Ok(Address { table, start, bit }), "{text}");
+            assert_eq!(Address::parse(text, None), Ok(Address { table, start, bit }), "{text}");
         }
     }
 
     #[test]
     fn five_bare_digits_are_refused_with_both_readings() {
-        let problem = Address::parse("40001").unwrap_err();
+        let problem = Address::parse("40001", None).unwrap_err();
         assert!(problem.message.contains("which table"), "{}", problem.message);
         assert!(problem.help.contains("\"holding:0\""), "{}", problem.help);
         assert!(problem.help.contains("\"holding:40001\""), "{}", problem.help);
-        let problem = Address::parse("20001").unwrap_err();
+        assert!(problem.help.contains("address_style"), "{}", problem.help);
+        let problem = Address::parse("20001", None).unwrap_err();
         assert_eq!(problem.help, "write \"holding:20001\" if the number is what goes on the wire");
+    }
+
+    #[test]
+    fn the_style_of_the_node_says_what_a_bare_number_means() {
+        for (text, style, table, start) in [
+            ("40001", AddressStyle::Modicon, Table::Holding, 0),
+            ("49999", AddressStyle::Modicon, Table::Holding, 9998),
+            ("30008", AddressStyle::Modicon, Table::Input, 7),
+            ("00001", AddressStyle::Modicon, Table::Coil, 0),
+            ("400001", AddressStyle::Modicon, Table::Holding, 0),
+            ("40001", AddressStyle::Pdu, Table::Holding, 40_001),
+            ("0", AddressStyle::Pdu, Table::Holding, 0),
+            ("0x9C41", AddressStyle::Pdu, Table::Holding, 40_001),
+            ("400001", AddressStyle::Pdu, Table::Holding, 0),
+            ("input:7", AddressStyle::Pdu, Table::Input, 7),
+        ] {
+            assert_eq!(Address::parse(text, Some(style)), Ok(Address { table, start, bit: None }), "{text}");
+        }
+        for (text, style, said) in [
+            ("40000", AddressStyle::Modicon, "no table"),
+            ("20001", AddressStyle::Modicon, "no table"),
+            ("7", AddressStyle::Modicon, "which table"),
+            ("0x10", AddressStyle::Modicon, "not a Modbus address"),
+            ("65536", AddressStyle::Pdu, "past the last address"),
+        ] {
+            let problem = Address::parse(text, Some(style)).unwrap_err();
+            assert!(problem.message.contains(said), "{text}: {}", problem.message);
+        }
     }
 
     #[test]
@@ -213,7 +270,7 @@ mod tests {
             ("465537", "no table"),
             ("200001", "no table"),
         ] {
-            let problem = Address::parse(text).unwrap_err();
+            let problem = Address::parse(text, None).unwrap_err();
             assert!(problem.message.contains(said), "{text}: {}", problem.message);
             assert!(!problem.help.is_empty(), "{text}");
         }

@@ -4,13 +4,14 @@
 //! what it makes. No later stage checks them again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use fieldflow_contract::{At, Findings, Span};
+use fieldflow_contract::{At, Findings, Severity, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::address::Problem;
+use super::address::{AddressStyle, Problem};
 use super::endpoint::Endpoint;
 use super::plan::Limits;
 use super::tags::{Point, TagOptions};
@@ -48,9 +49,21 @@ pub(crate) struct Config {
     #[serde(default = "most_bits")]
     #[schemars(range(min = 1, max = 2000))]
     pub(super) bits_per_request: u16,
-    /// What to read: the name of each tag, and where it lies in the device. At least one.
-    #[schemars(extend("minProperties" = 1))]
+    /// What to read: the name of each tag, and where it lies in the device. At least one, here or in the file of `tags_from`.
+    #[serde(default)]
     pub(super) tags: BTreeMap<String, TagOptions>,
+    /// A table of more tags, as a CSV file beside the pipeline file: `map.csv`. Its first row names the columns, `tag` and the
+    /// options of a tag (`at`, `as`, `order`, …); each other row is a tag. A cell that is left empty is an option that is left
+    /// out. A list in a cell has `|` between its elements: `0x8000|0x7FFF`, `0=off|1=on`, `pump.run=0|pump.mode=4:2`. The
+    /// address of `factor_from` has that column, its other options have `factor_from.as` and so on. Rows that begin with `#`
+    /// are comments.
+    #[schemars(extend("examples" = ["map.csv"]))]
+    pub(super) tags_from: Option<String>,
+    /// What a bare number means where an address is wanted. `modicon`: the first of five digits is the table (0 coil, 1
+    /// discrete, 3 input, 4 holding) and the others count from 1, so that `"40001"` is `holding:0`. `pdu`: a holding register
+    /// as it goes over the wire, so that `"40001"` is `holding:40001`. If left out, a bare number is refused, but for six
+    /// digits, which have one meaning only.
+    pub(super) address_style: Option<AddressStyle>,
 }
 
 fn unit() -> u8 {
@@ -78,8 +91,9 @@ pub(super) struct Settings {
 
 impl Config {
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
-    pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
-        let before = findings.0.len();
+    ///
+    /// The tags of an included file are among them if the folder of the pipeline file is known.
+    pub(super) fn resolve(&self, base_dir: Option<&Path>, findings: &mut Findings) -> Option<Settings> {
         if self.unit == 0 {
             findings
                 .error("unit", "unit 0 is broadcast, which no device answers")
@@ -97,16 +111,17 @@ impl Config {
                     .error(option, format!("{value} is not between 1 and {most}, which is what the standard allows"));
             }
         }
-        if self.tags.is_empty() {
+        if self.tags.is_empty() && self.tags_from.is_none() {
             findings
                 .error("tags", "no tag, so there is nothing to read")
-                .help("name at least one, such as t: { at: \"holding:0\" }");
+                .help("name at least one, such as t: { at: \"holding:0\" }, or a table with `tags_from: map.csv`");
         }
         let endpoint = Endpoint::parse(&self.url).map_err(|problem| report(problem, "url".into(), findings)).ok();
-        let points = self.points(findings);
+        let points = self.points(base_dir, findings);
         let limits = Limits { registers: self.registers_per_request, bits: self.bits_per_request, gap: self.max_gap };
         let endpoint = endpoint?;
-        (findings.0.len() == before).then_some(Settings { endpoint, limits, points })
+        let wrong = findings.0.iter().any(|found| found.severity == Severity::Error);
+        (!wrong).then_some(Settings { endpoint, limits, points })
     }
 }
 

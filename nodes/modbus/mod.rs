@@ -8,13 +8,14 @@
 //! | which tags share a request | `plan` |
 //! | what happens to a late or wrong answer | `session` |
 //! | when what is read | `source` |
-//! | as what it is told | `values` |
+//! | as what it is told | `values`, `factor` |
 //! | the device that `simulate` serves | `simulator` |
 
 mod address;
 mod codec;
 mod config;
 mod endpoint;
+mod factor;
 #[cfg(test)]
 mod peer;
 mod plan;
@@ -27,9 +28,10 @@ mod tests;
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fieldflow_contract::{BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role};
+use fieldflow_contract::{BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Role, Severity};
 use tokio::time::Instant;
 
 use self::config::{Config, Settings};
@@ -57,22 +59,26 @@ tags:
 "#;
     type Config = Config;
 
-    fn ports(_: &Config) -> Ports {
-        Ports::source(Carries::Values)
+    fn ports(config: &Config) -> Ports {
+        Ports::source(config.carries())
     }
 
     fn check(config: &Config, findings: &mut Findings) {
-        config.resolve(findings);
+        config.resolve(None, findings);
+    }
+
+    fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
+        config.check_map(base_dir, findings);
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
         Ok(Node::source(poller(&config, context)?))
     }
 
-    fn simulate(configs: &[Config]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+    fn simulate(configs: &[(Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         let mut devices: BTreeMap<_, Simulator> = BTreeMap::new();
-        for config in configs {
-            let Settings { endpoint, points, .. } = settings(config)?;
+        for (config, base_dir) in configs {
+            let Settings { endpoint, points, .. } = settings(config, base_dir)?;
             let device = devices.entry(endpoint.clone()).or_insert_with(|| Simulator::new(endpoint));
             device.add(config.unit, points);
         }
@@ -80,15 +86,16 @@ tags:
     }
 }
 
-fn settings(config: &Config) -> Result<Settings, BuildError> {
+fn settings(config: &Config, base_dir: &Path) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        BuildError(findings.0.first().map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
+    config.resolve(Some(base_dir), &mut findings).ok_or_else(|| {
+        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
     })
 }
 
 fn poller(config: &Config, context: &BuildContext) -> Result<Poller, BuildError> {
-    let Settings { endpoint, limits, points } = settings(config)?;
+    let Settings { endpoint, limits, points } = settings(config, &context.base_dir)?;
     let mut intervals: BTreeMap<Duration, Vec<Point>> = BTreeMap::new();
     for point in points {
         intervals.entry(point.every).or_default().push(point);

@@ -1,8 +1,8 @@
 //! The device that `simulate` serves: every tag of the file moves, nothing else is there.
 //!
 //! Values are a function of the time since it was bound, so that what two readers see at one moment agrees. Floats are slow
-//! sines, integers count up, booleans toggle, strings carry a counter. A register that no tag names is a hole, and answered
-//! with an exception, as devices do.
+//! sines, integers count up, booleans toggle, texts carry a counter, enumerations go through their words, and a factor stands
+//! still. A register that no tag names is a hole, and answered with an exception, as devices do.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -20,16 +20,27 @@ use tokio_modbus::server::tcp::Server;
 use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 
 use super::address::Table;
-use super::codec::Kind;
+use super::codec::{Kind, Layout};
 use super::endpoint::Endpoint;
 use super::plan::Need;
-use super::tags::Point;
+use super::tags::{Means, Point};
+
+/// Most registers of one value.
+const LONGEST: u32 = 125;
 
 /// A device at one address, with the units and the tags that the file names there.
 pub(super) struct Simulator {
     endpoint: Endpoint,
-    units: BTreeMap<u8, Vec<Point>>,
+    units: BTreeMap<u8, Vec<Cell>>,
     bound: Option<Bound>,
+}
+
+/// A value that the device has.
+struct Cell {
+    need: Need,
+    layout: Layout,
+    /// What it says all the time, if it is a factor.
+    stands: Option<Means>,
 }
 
 struct Bound {
@@ -47,7 +58,14 @@ impl Simulator {
 
     /// Adds tags to a unit.
     pub(super) fn add(&mut self, unit: u8, points: Vec<Point>) {
-        self.units.entry(unit).or_default().extend(points);
+        let cells = self.units.entry(unit).or_default();
+        for Point { need, layout, factor, .. } in points {
+            cells.push(Cell { need, layout, stands: None });
+            if let Some(factor) = factor {
+                cells.push(Cell { need: factor.need(), layout: factor.layout, stands: Some(factor.means) });
+            }
+        }
+        cells.sort_by_key(|cell| (cell.need.table, cell.need.start));
     }
 
     /// Where it listens, once it is bound.
@@ -96,7 +114,7 @@ impl Device for Simulator {
 
 /// All values of the device.
 struct Memory {
-    units: BTreeMap<u8, Vec<Point>>,
+    units: BTreeMap<u8, Vec<Cell>>,
     born: Instant,
 }
 
@@ -113,8 +131,8 @@ impl Service for Memory {
 
 impl Memory {
     fn answer(&self, request: &SlaveRequest<'_>, age: Duration) -> Result<Response, ExceptionCode> {
-        let points = self.units.get(&request.slave).ok_or(ExceptionCode::GatewayTargetDevice)?;
-        let read = |table, start, count| words(points, Need { table, start, count }, age);
+        let cells = self.units.get(&request.slave).ok_or(ExceptionCode::GatewayTargetDevice)?;
+        let read = |table, start, count| words(cells, Need { table, start, count }, age);
         let bits = |words: Vec<u16>| words.into_iter().map(|word| word != 0).collect();
         match request.request {
             Request::ReadCoils(start, count) => {
@@ -134,39 +152,68 @@ impl Memory {
     }
 }
 
-/// What lies in this stretch of a table; a bit is a word that is 0 or 1.
-fn words(points: &[Point], read: Need, age: Duration) -> Result<Vec<u16>, ExceptionCode> {
+/// What lies in this stretch of a table; a bit is a word that is 0 or 1. `cells` are sorted by table and address.
+fn words(cells: &[Cell], read: Need, age: Duration) -> Result<Vec<u16>, ExceptionCode> {
     let most = if read.table.is_bits() { 2000 } else { 125 };
     if !(1..=most).contains(&read.count) {
         return Err(ExceptionCode::IllegalDataValue);
     }
     let mut memory: Vec<Option<u16>> = vec![None; read.count.into()];
-    for point in points.iter().filter(|point| point.need.table == read.table) {
-        let words = point.layout.encode(&moving(point, age));
-        for (place, word) in (u32::from(point.need.start)..).zip(words) {
-            let cell = place.checked_sub(read.start.into()).and_then(|offset| memory.get_mut(offset as usize));
-            if let Some(cell) = cell {
-                // Bits of one register are tags of their own: each adds to what the others set.
-                *cell = Some(if point.layout.kind == Kind::Bit { cell.unwrap_or(0) | word } else { word });
+    // A value that begins before the stretch may reach into it.
+    let first = cells.partition_point(|cell| {
+        (cell.need.table, u32::from(cell.need.start) + LONGEST) < (read.table, u32::from(read.start))
+    });
+    let last = cells.partition_point(|cell| (cell.need.table, u32::from(cell.need.start)) < (read.table, read.end()));
+    for cell in cells.get(first..last).unwrap_or_default() {
+        let words = cell.layout.encode(&cell.value(age));
+        // What cannot be held is a value that the file calls invalid; the device has a zero then.
+        let words = words.unwrap_or_else(|_| vec![0; cell.layout.registers.into()]);
+        for ((place, word), mask) in (u32::from(cell.need.start)..).zip(words).zip(cell.layout.mask()) {
+            let held = place.checked_sub(read.start.into()).and_then(|offset| memory.get_mut(offset as usize));
+            if let Some(held) = held {
+                // Parts of one register are tags of their own: each sets what is its own.
+                *held = Some(held.unwrap_or(0) & !mask | word & mask);
             }
         }
     }
     memory.into_iter().collect::<Option<_>>().ok_or(ExceptionCode::IllegalDataAddress)
 }
 
-/// The value of a tag at this age of the device. Its address sets its phase, so that no two tags move alike.
-fn moving(point: &Point, age: Duration) -> Value {
-    let phase = u64::from(point.need.start) + u64::from(point.layout.bit);
-    let seconds = age.as_secs_f64() + phase as f64;
-    let wave = 60.0 + 20.0 * (TAU * seconds / 30.0).sin();
-    let count = age.as_millis() as u64 / 100 + 7 * phase;
-    match point.layout.kind {
-        Kind::F32 => Value::F32(wave as f32),
-        Kind::F64 => Value::F64(wave),
-        Kind::I16 | Kind::I32 | Kind::I64 => Value::I64((count % 1000) as i64),
-        Kind::U16 | Kind::U32 | Kind::U64 => Value::U64(count % 1000),
-        Kind::Bool | Kind::Bit => Value::Bool((count / 50).is_multiple_of(2)),
-        Kind::String => Value::Text(format!("{:04} SIMULATED", count / 10 % 10_000).into()),
+impl Cell {
+    /// The value at this age of the device. Its address sets its phase, so that no two move alike.
+    fn value(&self, age: Duration) -> Value {
+        let Layout { kind, part, names, .. } = &self.layout;
+        match self.stands {
+            Some(Means::Exponent) if kind.is_signed() || kind.is_float() => return Value::I64(-1),
+            Some(_) => return Value::U64(1),
+            None => {}
+        }
+        let phase = u64::from(self.need.start) + part.map_or(0, |part| u64::from(part.first));
+        let seconds = age.as_secs_f64() + phase as f64;
+        let wave = 60.0 + 20.0 * (TAU * seconds / 30.0).sin();
+        let count = age.as_millis() as u64 / 100 + 7 * phase;
+        if let Some(names) = names {
+            let nth = count as usize / 20 % names.0.len().max(1);
+            return names.0.values().nth(nth).map_or(Value::U64(0), |name| Value::Text(Arc::clone(name)));
+        }
+        if let Some(bits) = part.and_then(|part| part.count) {
+            return Value::U64(count / 10 & (u64::MAX >> (64 - u32::from(bits).clamp(1, 64))));
+        }
+        match kind {
+            Kind::F16 | Kind::F64 => Value::F64(wave),
+            Kind::F32 => Value::F32(wave as f32),
+            Kind::Bool | Kind::Bit => Value::Bool((count / 50).is_multiple_of(2)),
+            Kind::U8 | Kind::I8 => Value::U64(count % 100),
+            Kind::String => {
+                let text = format!("{:04} SIMULATED", count / 10 % 10_000);
+                Value::Text(text.get(..self.layout.room()).unwrap_or(&text).into())
+            }
+            Kind::Bytes => {
+                let counter = count.to_be_bytes();
+                Value::Bytes(counter.iter().rev().cycle().take(self.layout.room()).copied().collect())
+            }
+            _ => Value::U64(count % 1000),
+        }
     }
 }
 
@@ -192,7 +239,7 @@ mod tests {
     fn simulator(configs: &[serde_json::Value]) -> Simulator {
         let configs: Vec<Config> =
             configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
-        let settings = |config: &Config| super::super::settings(config).unwrap();
+        let settings = |config: &Config| super::super::settings(config, std::path::Path::new(".")).unwrap();
         let mut device = Simulator::new(settings(&configs[0]).endpoint);
         for config in &configs {
             device.add(config.unit, settings(config).points);
@@ -229,6 +276,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_type_of_a_table_is_simulated_so_that_it_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let length = |kind: Kind| if kind.registers().is_some() { "" } else { "3" };
+        let row = |(n, (kind, word)): (usize, &(Kind, &str))| {
+            let bit = if *kind == Kind::Bit { "3" } else { "" };
+            format!("{word},holding:{},{word},{bit},{}\n", 10 * n, length(*kind))
+        };
+        let table: String = Kind::ALL.iter().enumerate().map(row).collect();
+        std::fs::write(folder.path().join("map.csv"), format!("tag,at,as,bit,length\n{table}")).unwrap();
+        let config = json!({ "url": "tcp://127.0.0.1:1502", "tags_from": "map.csv", "tags": {
+            "state": { "at": "holding:900", "enum": { "3": "on", "7": "off" }, "bits": { "field": [4, 3] } },
+            "scaled": { "at": "holding:901", "factor_from": { "at": "holding:902" } },
+        } });
+        let config: Config = serde_json::from_value(config).unwrap();
+        let settings = super::super::settings(&config, folder.path()).unwrap();
+        let mut device = Simulator::new(settings.endpoint);
+        device.add(1, settings.points.clone());
+        assert_eq!(settings.points.len(), Kind::ALL.len() + 3);
+        for (point, age) in settings.points.iter().zip((0..).map(Duration::from_secs)) {
+            let words = words(&device.units[&1], point.need, age).unwrap();
+            let (value, quality) = point.layout.decode(&words);
+            assert_eq!(quality, Quality::GOOD, "{}: {value:?}", point.name);
+        }
+        let factor = Need { table: Table::Holding, start: 902, count: 1 };
+        assert_eq!(words(&device.units[&1], factor, Duration::ZERO), Ok(vec![0xFFFF]), "an exponent of -1");
+    }
+
     #[tokio::test]
     async fn the_simulated_device_refuses_holes_writes_and_strange_units_and_hangs_up_when_dropped() {
         use tokio_modbus::ExceptionCode;
@@ -258,16 +333,17 @@ mod tests {
     fn bits_of_one_register_are_set_beside_each_other() {
         let tags = json!({ "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" } });
         let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "tags": tags })]);
-        let points = device.units.remove(&1).unwrap();
+        let cells = device.units.remove(&1).unwrap();
         let read = Need { table: Table::Holding, start: 9, count: 1 };
-        assert_eq!(words(&points, read, Duration::from_secs(4)), Ok(vec![0b10_0001]), "both on");
-        assert_eq!(words(&points, read, Duration::from_secs(9)), Ok(vec![0]), "both off");
+        assert_eq!(words(&cells, read, Duration::from_secs(4)), Ok(vec![0b10_0001]), "both on");
+        assert_eq!(words(&cells, read, Duration::from_secs(9)), Ok(vec![0]), "both off");
     }
 
     #[test]
     fn one_device_is_simulated_for_each_address() {
         let config = |url: &str, unit: u8| {
-            serde_json::from_value(json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } })).unwrap()
+            let config = json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } });
+            (serde_json::from_value(config).unwrap(), ".".into())
         };
         let configs =
             [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];

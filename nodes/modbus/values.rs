@@ -1,11 +1,15 @@
 //! From the answer of a device to records: which tags lie in it, and what it says about each of them.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use fieldflow_contract::{BuildError, Quality, Record, Tag, Timestamp, Value};
 
 use super::codec::Layout;
+use super::factor::Held;
 use super::plan::{Limits, Need, plan};
 use super::session::Answer;
-use super::tags::Point;
+use super::tags::{Factor, Point};
 
 /// One request and the tags that are in its answer.
 pub(super) struct Read {
@@ -13,6 +17,8 @@ pub(super) struct Read {
     pub(super) need: Need,
     /// The tags.
     pub(super) tags: Vec<Place>,
+    /// What other values are multiplied with; no records are made of them.
+    pub(super) factors: Vec<FactorPlace>,
 }
 
 /// Where in an answer a tag lies.
@@ -23,41 +29,82 @@ pub(super) struct Place {
     pub(super) offset: usize,
     /// How its registers are read.
     pub(super) layout: Layout,
+    /// What its value is multiplied with.
+    pub(super) factor: Option<Arc<Held>>,
 }
 
-/// The requests that read these points, and where in their answers each lies.
+/// Where in an answer a factor lies.
+pub(super) struct FactorPlace {
+    offset: usize,
+    layout: Layout,
+    held: Arc<Held>,
+}
+
+/// The requests that read these points and their factors, and where in the answers each lies. Factors are read first, so that
+/// no value waits for one.
 pub(super) fn reads(points: &[Point], limits: Limits) -> Result<Vec<Read>, BuildError> {
-    let needs: Vec<Need> = points.iter().map(|point| point.need).collect();
+    let mut needs: Vec<Need> = points.iter().map(|point| point.need).collect();
+    let mut held: HashMap<&Factor, Arc<Held>> = HashMap::new();
+    let mut factors = Vec::new();
+    for factor in points.iter().filter_map(|point| point.factor.as_ref()) {
+        if !held.contains_key(factor) {
+            held.insert(factor, Arc::new(Held::new(factor.means)));
+            needs.push(factor.need());
+            factors.push(factor);
+        }
+    }
     let mut requests = Vec::new();
     for request in plan(&needs, limits) {
-        let mut tags = Vec::with_capacity(request.serves.len());
-        for point in request.serves.iter().filter_map(|&index| points.get(index)) {
-            let tag = Tag::new(&point.name).map_err(|error| BuildError(format!("tags.{}: {error}", point.name)))?;
-            let offset = usize::from(point.need.start - request.read.start);
-            tags.push(Place { tag, offset, layout: point.layout.clone() });
+        let mut read = Read { need: request.read, tags: Vec::new(), factors: Vec::new() };
+        for index in request.serves {
+            if let Some(point) = points.get(index) {
+                let tag = Tag::new(&point.name).map_err(|error| BuildError(format!("tags.{}: {error}", point.name)))?;
+                let offset = usize::from(point.need.start - request.read.start);
+                let factor = point.factor.as_ref().and_then(|factor| held.get(factor)).map(Arc::clone);
+                read.tags.push(Place { tag, offset, layout: point.layout.clone(), factor });
+            } else if let Some(factor) = factors.get(index - points.len())
+                && let Some(held) = held.get(factor)
+            {
+                let offset = usize::from(factor.need().start - request.read.start);
+                read.factors.push(FactorPlace { offset, layout: factor.layout.clone(), held: Arc::clone(held) });
+            }
         }
-        requests.push(Read { need: request.read, tags });
+        requests.push(read);
     }
+    requests.sort_by_key(|read| read.factors.is_empty());
     Ok(requests)
 }
 
 impl Read {
     /// The records of this answer, which was true at this time.
     pub(super) fn records(&self, answer: &Answer, time: Timestamp, records: &mut Vec<Record>) {
+        for FactorPlace { offset, layout, held } in &self.factors {
+            let (value, quality) = value(answer, *offset, layout);
+            held.learn(&value, quality);
+        }
         for place in &self.tags {
-            let (value, quality) = match answer {
-                Answer::Exception(code) => (Value::Null, reason(*code)),
-                Answer::Words(words) => {
-                    let end = place.offset + usize::from(place.layout.registers);
-                    place.layout.decode(words.get(place.offset..end).unwrap_or_default())
-                }
-                Answer::Bits(bits) => match bits.get(place.offset) {
-                    Some(bit) => (Value::Bool(*bit), Quality::GOOD),
-                    None => (Value::Null, Quality::BAD_DECODING),
-                },
+            let (value, quality) = value(answer, place.offset, &place.layout);
+            let (value, quality) = match &place.factor {
+                Some(held) => held.apply(value, quality),
+                None => (value, quality),
             };
             records.push(Record { tag: place.tag, quality, time, value });
         }
+    }
+}
+
+/// What the answer says about the value at this place in it.
+fn value(answer: &Answer, offset: usize, layout: &Layout) -> (Value, Quality) {
+    match answer {
+        Answer::Exception(code) => (Value::Null, reason(*code)),
+        Answer::Words(words) => {
+            let end = offset + usize::from(layout.registers);
+            layout.decode(words.get(offset..end).unwrap_or_default())
+        }
+        Answer::Bits(bits) => match bits.get(offset) {
+            Some(bit) => layout.decode_bit(*bit),
+            None => (Value::Null, Quality::BAD_DECODING),
+        },
     }
 }
 
@@ -75,7 +122,70 @@ fn reason(code: u8) -> Quality {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value as Json, json};
+
     use super::*;
+    use crate::modbus::config::Config;
+
+    fn requests(tags: Json) -> Vec<Read> {
+        let config: Config = serde_json::from_value(json!({ "url": "tcp://plc", "tags": tags })).unwrap();
+        let settings = config.resolve(None, &mut fieldflow_contract::Findings::default()).unwrap();
+        reads(&settings.points, settings.limits).unwrap()
+    }
+
+    /// `name=value` or `name=quality` of each record.
+    fn told(read: &Read, answer: &Answer) -> Vec<String> {
+        let mut records = Vec::new();
+        read.records(answer, Timestamp(0), &mut records);
+        let text = |record: &Record| match &record.value {
+            Value::Null => format!("{}={}", record.tag, record.quality),
+            Value::F64(value) => format!("{}={value}", record.tag),
+            value => format!("{}={value:?}", record.tag),
+        };
+        records.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_value_waits_for_its_factor_and_keeps_the_last_good_one() {
+        let from = json!({ "at": "holding:40" });
+        let tags = json!({
+            "a": { "at": "holding:10", "factor_from": from }, "b": { "at": "holding:11", "factor_from": from },
+            "raw": { "at": "holding:40", "as": "i16" },
+        });
+        let [factor, values] = &requests(tags)[..] else { panic!("two requests") };
+        assert_eq!((factor.need.start, values.need.start), (40, 10), "factors first");
+        let pair = Answer::Words(vec![1234, 5]);
+        assert_eq!(told(values, &pair), ["a=bad:no_data", "b=bad:no_data"]);
+        assert_eq!(told(values, &Answer::Exception(4)), ["a=bad:device_failure", "b=bad:device_failure"]);
+        assert_eq!(told(factor, &Answer::Words(vec![0xFFFE])), ["raw=I64(-2)"]);
+        assert_eq!(told(values, &pair), ["a=12.34", "b=0.05"]);
+        for none in [Answer::Exception(2), Answer::Words(vec![0x8000])] {
+            told(factor, &none);
+            assert_eq!(told(values, &pair), ["a=12.34", "b=0.05"], "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_factor_in_the_same_answer_is_of_the_same_moment_wherever_it_lies() {
+        let tags = json!({ "a": { "at": "holding:10", "as": "u32", "factor_from": { "at": "holding:12", "means": "factor", "as": "u16" } } });
+        let [read] = &requests(tags)[..] else { panic!("one request") };
+        assert_eq!((read.need.start, read.need.count, read.tags.len()), (10, 3, 1));
+        for (factor, product) in [(3, 3 * 65_539), (7, 7 * 65_543)] {
+            assert_eq!(told(read, &Answer::Words(vec![1, factor, factor])), [format!("a=U64({product})")]);
+        }
+    }
+
+    #[test]
+    fn words_and_fields_come_with_their_registers_and_coils() {
+        let tags = json!({
+            "valve": { "at": "coil:0", "enum": { "0": "closed", "1": "open" } },
+            "pump": { "at": "holding:0", "enum": { "41": "busy" }, "bits": { "pump.mode": [4, 2], "pump.run": 0 } },
+        });
+        let [coils, registers] = &requests(tags)[..] else { panic!("two requests") };
+        assert_eq!(told(coils, &Answer::Bits(vec![true])), [r#"valve=Text("open")"#]);
+        let told = told(registers, &Answer::Words(vec![0x29]));
+        assert_eq!(told, ["pump.mode=U64(2)", "pump.run=Bool(true)", r#"pump=Text("busy")"#]);
+    }
 
     #[test]
     fn each_exception_has_its_reason() {

@@ -35,8 +35,9 @@ impl Simulation {
         let hidden = |text: String| secrets.hide(&text).into_owned();
         let mut devices = Vec::new();
         for kind in kinds {
-            let of_kind = graphs.iter().flat_map(Graph::nodes).filter(|node| node.kind.type_name() == kind.type_name());
-            let options: Vec<serde_json::Value> = of_kind.map(|node| node.options.clone()).collect();
+            let nodes = graphs.iter().flat_map(|graph| graph.nodes().map(|node| (node, graph.base_dir.clone())));
+            let of_kind = nodes.filter(|(node, _)| node.kind.type_name() == kind.type_name());
+            let options: Vec<_> = of_kind.map(|(node, base_dir)| (node.options.clone(), base_dir)).collect();
             if !options.is_empty() {
                 devices.extend(kind.simulate(&options).map_err(|error| hidden(error.to_string()))?);
             }
