@@ -42,7 +42,6 @@ impl Held {
     pub(super) fn learn(&self, value: &Value, quality: Quality) {
         let number = if quality.is_good() { value.as_f64().filter(|number| number.is_finite()) } else { None };
         let known = match (self.means, number) {
-            (_, None) => return,
             (Means::Factor, Some(number)) if number != 0.0 => Known::Number(value.clone()),
             (Means::Exponent, Some(number)) if number.fract() == 0.0 && number.abs() <= MOST as f64 => {
                 Known::Exponent(number as i64)
@@ -139,13 +138,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn held(means: Means, says: Value) -> Held {
+    fn held(means: Means, says: &Value) -> Held {
         let held = Held::new(means);
-        held.learn(&says, Quality::GOOD);
+        held.learn(says, Quality::GOOD);
         held
     }
 
-    fn product(means: Means, says: Value, value: Value) -> Value {
+    fn product(means: Means, says: &Value, value: Value) -> Value {
         let (value, quality) = held(means, says).apply(value, Quality::GOOD);
         assert_eq!(quality, Quality::GOOD);
         value
@@ -166,7 +165,7 @@ mod tests {
             (Value::F64(f64::INFINITY), 1, f64::INFINITY),
         ] {
             assert_eq!(
-                product(Means::Exponent, Value::I64(exponent), value.clone()),
+                product(Means::Exponent, &Value::I64(exponent), value.clone()),
                 Value::F64(expected),
                 "{value:?}"
             );
@@ -183,11 +182,11 @@ mod tests {
             (Value::U64(3), Value::I64(20), Value::I64(60)),
             (Value::I64(-3), Value::U64(20), Value::I64(-60)),
         ] {
-            assert_eq!(product(Means::Factor, factor, value.clone()), expected, "{value:?}");
+            assert_eq!(product(Means::Factor, &factor, value.clone()), expected, "{value:?}");
         }
-        let too_much = held(Means::Factor, Value::U64(2)).apply(Value::U64(u64::MAX), Quality::GOOD);
+        let too_much = held(Means::Factor, &Value::U64(2)).apply(Value::U64(u64::MAX), Quality::GOOD);
         assert_eq!(too_much, (Value::Null, Quality::BAD_OUT_OF_RANGE));
-        let too_much = held(Means::Factor, Value::F64(1e200)).apply(Value::F64(1e200), Quality::GOOD);
+        let too_much = held(Means::Factor, &Value::F64(1e200)).apply(Value::F64(1e200), Quality::GOOD);
         assert_eq!(too_much, (Value::Null, Quality::BAD_OUT_OF_RANGE));
     }
 
@@ -214,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_quality_of_the_value_stays() {
-        let held = held(Means::Exponent, Value::I64(1));
+        let held = held(Means::Exponent, &Value::I64(1));
         let saturated = held.apply(Value::I64(32_767), Quality::UNCERTAIN_OUT_OF_RANGE);
         assert_eq!(saturated, (Value::F64(327_670.0), Quality::UNCERTAIN_OUT_OF_RANGE));
         let failed = held.apply(Value::Null, Quality::BAD_SENSOR_FAILURE);
@@ -225,7 +224,7 @@ mod tests {
         #[test]
         fn an_exponent_gives_the_double_that_the_digits_say(value: i64, exponent in -10_i64..=10) {
             let expected: f64 = format!("{value}e{exponent}").parse().unwrap();
-            prop_assert_eq!(product(Means::Exponent, Value::I64(exponent), Value::I64(value)), Value::F64(expected));
+            prop_assert_eq!(product(Means::Exponent, &Value::I64(exponent), Value::I64(value)), Value::F64(expected));
         }
     }
 }

@@ -197,7 +197,7 @@ impl Cell {
             return names.0.values().nth(nth).map_or(Value::U64(0), |name| Value::Text(Arc::clone(name)));
         }
         if let Some(bits) = part.and_then(|part| part.count) {
-            return Value::U64(count / 10 & (u64::MAX >> (64 - u32::from(bits).clamp(1, 64))));
+            return Value::U64((count / 10) & (u64::MAX >> (64 - u32::from(bits).clamp(1, 64))));
         }
         match kind {
             Kind::F16 | Kind::F64 => Value::F64(wave),

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::modbus::config::Config;
 
-    fn requests(tags: Json) -> Vec<Read> {
+    fn requests(tags: &Json) -> Vec<Read> {
         let config: Config = serde_json::from_value(json!({ "url": "tcp://plc", "tags": tags })).unwrap();
         let settings = config.resolve(None, &mut fieldflow_contract::Findings::default()).unwrap();
         reads(&settings.points, settings.limits).unwrap()
@@ -152,7 +152,7 @@ mod tests {
             "a": { "at": "holding:10", "factor_from": from }, "b": { "at": "holding:11", "factor_from": from },
             "raw": { "at": "holding:40", "as": "i16" },
         });
-        let [factor, values] = &requests(tags)[..] else { panic!("two requests") };
+        let [factor, values] = &requests(&tags)[..] else { panic!("two requests") };
         assert_eq!((factor.need.start, values.need.start), (40, 10), "factors first");
         let pair = Answer::Words(vec![1234, 5]);
         assert_eq!(told(values, &pair), ["a=bad:no_data", "b=bad:no_data"]);
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_factor_in_the_same_answer_is_of_the_same_moment_wherever_it_lies() {
         let tags = json!({ "a": { "at": "holding:10", "as": "u32", "factor_from": { "at": "holding:12", "means": "factor", "as": "u16" } } });
-        let [read] = &requests(tags)[..] else { panic!("one request") };
+        let [read] = &requests(&tags)[..] else { panic!("one request") };
         assert_eq!((read.need.start, read.need.count, read.tags.len()), (10, 3, 1));
         for (factor, product) in [(3, 3 * 65_539), (7, 7 * 65_543)] {
             assert_eq!(told(read, &Answer::Words(vec![1, factor, factor])), [format!("a=U64({product})")]);
@@ -181,7 +181,7 @@ mod tests {
             "valve": { "at": "coil:0", "enum": { "0": "closed", "1": "open" } },
             "pump": { "at": "holding:0", "enum": { "41": "busy" }, "bits": { "pump.mode": [4, 2], "pump.run": 0 } },
         });
-        let [coils, registers] = &requests(tags)[..] else { panic!("two requests") };
+        let [coils, registers] = &requests(&tags)[..] else { panic!("two requests") };
         assert_eq!(told(coils, &Answer::Bits(vec![true])), [r#"valve=Text("open")"#]);
         let told = told(registers, &Answer::Words(vec![0x29]));
         assert_eq!(told, ["pump.mode=U64(2)", "pump.run=Bool(true)", r#"pump=Text("busy")"#]);

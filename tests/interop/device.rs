@@ -21,6 +21,9 @@ pub(crate) enum Expected {
     F32(f32),
     F64(f64),
     Text(String),
+    Hex(String),
+    /// A number with this quality, which is not good.
+    Doubtful(&'static str, i64),
     Bad(&'static str),
 }
 
@@ -36,8 +39,17 @@ pub(crate) struct Device {
 impl Device {
     /// Reads a tag, and expects this. `options` follow the address, such as `, as: f32`.
     pub(crate) fn tag(&mut self, unit: u8, name: &str, (table, at): (&str, u16), options: &str, expected: Expected) {
-        let tags = self.tags.entry(unit).or_default();
-        writeln!(tags, "      {name}: {{ at: \"{table}:{at}\"{options} }}").unwrap();
+        self.read(unit, name, &format!("\"{table}:{at}\"{options}"));
+        self.expect(name, expected);
+    }
+
+    /// Reads what these options say, which follow `at: `.
+    pub(crate) fn read(&mut self, unit: u8, name: &str, options: &str) {
+        writeln!(self.tags.entry(unit).or_default(), "      {name}: {{ at: {options} }}").unwrap();
+    }
+
+    /// Expects this of a tag.
+    pub(crate) fn expect(&mut self, name: &str, expected: Expected) {
         assert!(self.expected.insert(name.to_owned(), expected).is_none(), "{name} is there twice");
     }
 
@@ -88,6 +100,8 @@ impl Expected {
                 good && float(value).is_some_and(|v| v.is_nan() && held.is_nan() || v.to_bits() == held.to_bits())
             }
             Self::Text(held) => good && value.as_str() == Some(held),
+            Self::Hex(held) => good && value["hex"].as_str() == Some(held),
+            Self::Doubtful(reason, held) => quality == reason && value.as_i64() == Some(*held),
             Self::Bad(reason) => value.is_null() && quality == reason,
         }
     }

@@ -14,4 +14,5 @@ mod outage;
 mod peers;
 mod pipeline;
 mod tables;
+mod types;
 mod values;

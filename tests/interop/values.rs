@@ -1,10 +1,11 @@
-//! Every type in every order of its bytes, with the values at which decoders go wrong.
+//! The plain types in every order of their bytes, with the values at which decoders go wrong; `types` has the others.
 //!
 //! What a server holds is made by the definition of an order, and not by the code under test: `A` is the most significant
 //! byte of a value, and the letter at place k names the byte that comes k-th over the wire.
 
 use crate::device::{Device, Expected};
 use crate::peers::Peer;
+use crate::types;
 
 /// For 64 bits, the eight that devices have: words, halves and bytes swapped or not.
 const ORDERS_OF_64_BITS: [&str; 8] =
@@ -28,34 +29,47 @@ fn device() -> Device {
         numbers(&mut map);
         booleans(&mut map);
         texts(&mut map);
+        types::all(&mut map);
     }
     device
 }
 
 /// A table that is being filled from the bottom.
-struct Map<'a> {
-    device: &'a mut Device,
-    table: &'static str,
-    next: u16,
+pub(crate) struct Map<'a> {
+    pub(crate) device: &'a mut Device,
+    pub(crate) table: &'static str,
+    pub(crate) next: u16,
     count: usize,
 }
 
 impl Map<'_> {
-    /// Holds a value, its bytes sent in this order, and reads it. An order that is not named is the one of the standard.
-    fn hold(&mut self, kind: &str, big_endian: &[u8], order: Option<&str>, more: &str, expected: Expected) {
+    /// Holds a value, its bytes sent in this order, and reads it. An order that is not named is the one of the standard. A
+    /// byte that means nothing is not zero.
+    pub(crate) fn hold(&mut self, kind: &str, big_endian: &[u8], order: Option<&str>, more: &str, expected: Expected) {
         let letters = order.unwrap_or(&"ABCDEFGH"[..big_endian.len()]);
-        let wire: Vec<u8> = letters.bytes().map(|letter| big_endian[usize::from(letter - b'A')]).collect();
+        let wire: Vec<u8> = letters
+            .bytes()
+            .map(|letter| if letter == b'_' { 0xEE } else { big_endian[usize::from(letter - b'A')] })
+            .collect();
         let options = order.map(|order| format!(", order: {order}")).unwrap_or_default();
         self.hold_wire(kind, &wire, &format!("{options}{more}"), expected);
     }
 
-    fn hold_wire(&mut self, kind: &str, wire: &[u8], options: &str, expected: Expected) {
-        let words: Vec<u16> = wire.chunks_exact(2).map(|pair| u16::from(pair[0]) << 8 | u16::from(pair[1])).collect();
+    /// Holds these bytes as they are, and reads them.
+    pub(crate) fn hold_wire(&mut self, kind: &str, wire: &[u8], options: &str, expected: Expected) {
         let name = format!("{}.{kind}.{}", self.table, self.count);
-        self.device.memory.put(1, self.table, self.next, &words);
-        self.device.tag(1, &name, (self.table, self.next), &format!(", as: {kind}{options}"), expected);
+        let at = self.put(wire);
+        self.device.tag(1, &name, (self.table, at), &format!(", as: {kind}{options}"), expected);
+    }
+
+    /// Holds these bytes at the next free address, and tells which that was.
+    pub(crate) fn put(&mut self, wire: &[u8]) -> u16 {
+        let words: Vec<u16> = wire.chunks_exact(2).map(|pair| u16::from(pair[0]) << 8 | u16::from(pair[1])).collect();
+        let at = self.next;
+        self.device.memory.put(1, self.table, at, &words);
         self.next += words.len() as u16;
         self.count += 1;
+        at
     }
 }
 
@@ -138,7 +152,7 @@ fn texts(map: &mut Map) {
 }
 
 /// All sequences of these letters.
-fn permutations(letters: &str) -> Vec<String> {
+pub(crate) fn permutations(letters: &str) -> Vec<String> {
     if letters.is_empty() {
         return vec![String::new()];
     }

@@ -38,16 +38,13 @@ fn separator(text: &str) -> char {
 fn row(text: &str, separator: char) -> Result<(Vec<String>, &str, usize), Problem> {
     let (mut cells, mut rest, mut lines) = (Vec::new(), text, 1);
     loop {
-        let (cell, after) = match rest.trim_start_matches(' ').strip_prefix('"') {
-            Some(quoted) => {
-                let (cell, after) = unquote(quoted)?;
-                lines += cell.matches('\n').count();
-                (cell, after.trim_start_matches(' '))
-            }
-            None => {
-                let end = rest.find([separator, '\n']).unwrap_or(rest.len());
-                (rest[..end].to_owned(), &rest[end..])
-            }
+        let (cell, after) = if let Some(quoted) = rest.trim_start_matches(' ').strip_prefix('"') {
+            let (cell, after) = unquote(quoted)?;
+            lines += cell.matches('\n').count();
+            (cell, after.trim_start_matches(' '))
+        } else {
+            let end = rest.find([separator, '\n']).unwrap_or(rest.len());
+            (rest[..end].to_owned(), &rest[end..])
         };
         cells.push(cell.trim().to_owned());
         rest = after.strip_prefix('\r').unwrap_or(after);

@@ -138,7 +138,7 @@ fn read(name: &str, base_dir: &Path) -> Result<String, String> {
     let bytes = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let line = valid.split(|byte| *byte == b'\n').count();
         format!("{name}:{line}: what stands here is not UTF-8; save the table as \"CSV UTF-8\"")
     })
 }

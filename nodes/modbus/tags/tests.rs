@@ -7,7 +7,7 @@ use super::*;
 use fieldflow_contract::{Severity, Value};
 
 /// The points of these tags, and each finding as `place: message`, warnings with `?` before them.
-fn resolve(options: Json) -> (Vec<Point>, Vec<String>) {
+fn resolve(options: &Json) -> (Vec<Point>, Vec<String>) {
     let mut all = json!({ "url": "tcp://plc" });
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     let config: Config = serde_json::from_value(all).unwrap();
@@ -19,13 +19,13 @@ fn resolve(options: Json) -> (Vec<Point>, Vec<String>) {
     (points, findings.0.iter().map(shown).collect())
 }
 
-fn tags(tags: Json) -> (Vec<Point>, Vec<String>) {
-    resolve(json!({ "tags": tags }))
+fn tags(tags: &Json) -> (Vec<Point>, Vec<String>) {
+    resolve(&json!({ "tags": tags }))
 }
 
 /// The only point of a tag with these options.
-fn point(options: Json) -> Point {
-    let (mut points, found) = tags(json!({ "t": options }));
+fn point(options: &Json) -> Point {
+    let (mut points, found) = tags(&json!({ "t": options }));
     assert!(found.is_empty() && points.len() == 1, "{found:?}");
     points.remove(0)
 }
@@ -47,7 +47,7 @@ fn places(points: &[Point]) -> Vec<String> {
 #[test]
 fn a_bit_is_named_in_the_address_or_beside_it() {
     for options in [json!({ "at": "holding:5.3" }), json!({ "at": "holding:5", "as": "bit", "bit": 3 })] {
-        let layout = point(options).layout;
+        let layout = point(&options).layout;
         assert_eq!((layout.kind, layout.part), (Kind::Bit, Some(Part { first: 3, count: None })));
     }
 }
@@ -65,11 +65,11 @@ fn each_type_takes_its_registers_and_its_order() {
     ] {
         let mut options = options;
         options["at"] = json!("holding:0");
-        let found = point(options.clone());
+        let found = point(&options);
         assert_eq!((found.need.count, found.layout.registers), (registers, registers), "{options}");
         assert_eq!(found.layout.order, order, "{options}");
     }
-    let text = point(json!({ "at": "input:0", "as": "string", "length": 8, "chars": 1, "pad": "space" })).layout;
+    let text = point(&json!({ "at": "input:0", "as": "string", "length": 8, "chars": 1, "pad": "space" })).layout;
     assert_eq!(
         (text.text.half, text.text.pad, text.room()),
         (Some(Half::Low), Some(super::super::codec::Pad::Space), 8)
@@ -85,10 +85,10 @@ fn sentinels_are_written_as_bits_or_as_values() {
         ("f64", json!([-9999.0]), vec![0xC0C3_8780_0000_0000]),
         ("u24", json!([0x00FF_FFFF]), vec![0x00FF_FFFF]),
     ] {
-        let sentinels = point(json!({ "at": "holding:0", "as": kind, "invalid": invalid })).layout.sentinels;
+        let sentinels = point(&json!({ "at": "holding:0", "as": kind, "invalid": invalid })).layout.sentinels;
         assert_eq!(sentinels.invalid, raw, "{kind}");
     }
-    let layout = point(json!({ "at": "holding:0", "as": "f32", "invalid": ["nan", 0.0] })).layout;
+    let layout = point(&json!({ "at": "holding:0", "as": "f32", "invalid": ["nan", 0.0] })).layout;
     assert!(layout.sentinels.nan);
     for zero in [[0, 0], [0x8000, 0]] {
         assert_eq!(layout.decode(&zero).0, Value::Null, "both zeros are 0.0");
@@ -98,7 +98,7 @@ fn sentinels_are_written_as_bits_or_as_values() {
 #[test]
 fn bits_of_a_value_are_tags_beside_it() {
     let bits = json!({ "pump.run": 0, "pump.fault": 3, "pump.mode": [4, 2] });
-    let (points, found) = tags(json!({ "pump": { "at": "holding:5", "order": "BA", "bits": bits } }));
+    let (points, found) = tags(&json!({ "pump": { "at": "holding:5", "order": "BA", "bits": bits } }));
     assert_eq!(found, Vec::<String>::new());
     assert_eq!(
         places(&points),
@@ -116,19 +116,19 @@ fn a_run_of_values_is_a_tag_for_each() {
         (json!({ "at": "input:5.15", "count": 2 }), vec!["t.0 input:5 bit 15", "t.1 input:6 bit 0"]),
         (json!({ "at": "holding:65535", "count": 1 }), vec!["t.0 holding:65535 u16"]),
     ] {
-        let (points, found) = tags(json!({ "t": options }));
+        let (points, found) = tags(&json!({ "t": options }));
         assert_eq!((places(&points), found), (expected.into_iter().map(str::to_owned).collect(), vec![]));
     }
-    let (points, found) = tags(json!({ "t": { "at": "holding:0", "count": 65535 } }));
+    let (points, found) = tags(&json!({ "t": { "at": "holding:0", "count": 65535 } }));
     assert_eq!((points.len(), found.len()), (65_535, 0));
 }
 
 #[test]
 fn a_factor_is_a_register_of_its_own_type() {
-    let factor = point(json!({ "at": "holding:0", "factor_from": { "at": "holding:40" } })).factor.unwrap();
+    let factor = point(&json!({ "at": "holding:0", "factor_from": { "at": "holding:40" } })).factor.unwrap();
     assert_eq!((factor.need().start, factor.layout.kind, factor.means), (40, Kind::I16, Means::Exponent));
     let from = json!({ "at": "input:7", "as": "f32", "order": "CDAB", "means": "factor", "invalid": ["nan"] });
-    let factor = point(json!({ "at": "holding:0", "factor_from": from })).factor.unwrap();
+    let factor = point(&json!({ "at": "holding:0", "factor_from": from })).factor.unwrap();
     assert_eq!((factor.need().table, factor.need().count, factor.means), (Table::Input, 2, Means::Factor));
     assert!(factor.layout.sentinels.nan);
 }
@@ -136,7 +136,7 @@ fn a_factor_is_a_register_of_its_own_type() {
 #[test]
 fn bare_numbers_mean_what_the_node_says() {
     for (style, start) in [("modicon", 0), ("pdu", 40_001)] {
-        let (points, found) = resolve(json!({ "address_style": style, "tags": { "t": { "at": "40001" } } }));
+        let (points, found) = resolve(&json!({ "address_style": style, "tags": { "t": { "at": "40001" } } }));
         assert_eq!((points[0].need.start, found.len()), (start, 0));
     }
 }
@@ -225,7 +225,7 @@ fn every_mistake_in_a_tag_is_told_at_its_place() {
             ".factor_from: `enum` cannot be multiplied",
         ),
     ] {
-        let (_, found) = tags(json!({ "t": options }));
+        let (_, found) = tags(&json!({ "t": options }));
         assert!(matches!(&found[..], [one] if one.starts_with(&format!("tags.t{said}"))), "{options}: {found:#?}");
     }
 }
@@ -233,14 +233,14 @@ fn every_mistake_in_a_tag_is_told_at_its_place() {
 #[test]
 fn what_is_probably_a_slip_is_a_warning() {
     let twins = json!({ "a": { "at": "holding:0" }, "b": { "at": "400001" }, "c": { "at": "holding:0", "as": "i16" } });
-    assert_eq!(tags(twins).1, ["?tags.b: `a` and `b` are the same value of the device"]);
-    let (points, found) = tags(json!({ "a": { "at": "holding:0", "as": "f32", "invalid": [9999] } }));
+    assert_eq!(tags(&twins).1, ["?tags.b: `a` and `b` are the same value of the device"]);
+    let (points, found) = tags(&json!({ "a": { "at": "holding:0", "as": "f32", "invalid": [9999] } }));
     assert_eq!(found, ["?tags.a.invalid[0]: 9999 stands for the bits of a f32, which is next to nothing"]);
     assert_eq!(points.len(), 1);
 }
 
 #[test]
 fn a_name_can_be_there_only_once() {
-    let (_, found) = tags(json!({ "a": { "at": "holding:0", "count": 2 }, "a.1": { "at": "holding:9" } }));
+    let (_, found) = tags(&json!({ "a": { "at": "holding:0", "count": 2 }, "a.1": { "at": "holding:9" } }));
     assert_eq!(found, ["tags.a.1: the tag `a.1` is there twice, see `tags.a`"]);
 }
