@@ -1,6 +1,7 @@
 //! The binary as a person uses it: verbs, exit codes, signals, what it prints and what it leaves behind.
 
 mod secrets;
+mod tables;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
