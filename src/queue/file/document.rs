@@ -53,7 +53,7 @@ mod tests {
     use std::path::Path;
 
     use fieldflow_contract::{Batch, Record, Tag, Timestamp, Value};
-    use fieldflow_storage::Format;
+    use fieldflow_storage::{Durability, Format};
 
     use super::super::{FORMAT, Group, settings};
     use super::*;
@@ -75,7 +75,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
         let first = Format { migrations: &FORMAT.migrations[..1], ..FORMAT };
-        let mut file = QueueFile::of(&path, fieldflow_storage::open(&settings(&path), &first).unwrap()).unwrap();
+        let mut file = QueueFile::of(&path, fieldflow_storage::open(&settings(&path, Durability::Power), &first).unwrap()).unwrap();
         let edge = file.register(&[NAME.to_owned()]).unwrap()[0].id;
         let record = Record::good(Tag::new("document.x").unwrap(), Timestamp(0), Value::I64(1));
         file.commit(&Group { puts: vec![(edge, Batch::one(record, Timestamp(0)))], ..Group::default() }).unwrap();

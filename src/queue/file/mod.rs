@@ -50,8 +50,8 @@ const KEPT_SLACK: u64 = 4 << 20;
 /// Pages that are given back at once: a few milliseconds' work.
 const GIVE_BACK: u64 = 500;
 
-fn settings(path: &Path) -> Settings {
-    Settings { path: path.to_owned(), durability: Durability::Power, patience: Duration::from_secs(5) }
+fn settings(path: &Path, durability: Durability) -> Settings {
+    Settings { path: path.to_owned(), durability, patience: Duration::from_secs(5) }
 }
 
 fn free(path: &Path) -> u64 {
@@ -185,11 +185,20 @@ pub(super) struct QueueFile {
 impl QueueFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<Self, NodeError> {
+        Self::open_with(path, Durability::Power)
+    }
+
+    /// The same for virtual time, where the power is never cut: no commit waits for the disk.
+    pub(super) fn open_for_virtual_time(path: &Path) -> Result<Self, NodeError> {
+        Self::open_with(path, Durability::Process)
+    }
+
+    fn open_with(path: &Path, durability: Durability) -> Result<Self, NodeError> {
         if is_full(path) {
             // SQLite needs room to take out what is done; it gets what was put by for that.
             Ballast::beside(path, BALLAST).release();
         }
-        Self::of(path, fieldflow_storage::open(&settings(path), &FORMAT)?).map_err(|error| {
+        Self::of(path, fieldflow_storage::open(&settings(path, durability), &FORMAT)?).map_err(|error| {
             // After a close in peace nobody has looked at the file before.
             if is_damage(&error) { begin_anew(path, &error.to_string()) } else { fault::opening(path, &error) }
         })
@@ -197,7 +206,7 @@ impl QueueFile {
 
     /// Opens the file once more, to read beside the keeper.
     pub(super) fn open_beside(path: &Path) -> Result<Self, NodeError> {
-        let connection = fieldflow_storage::open_beside(&settings(path), &FORMAT)?;
+        let connection = fieldflow_storage::open_beside(&settings(path, Durability::Power), &FORMAT)?;
         Self::of(path, connection).map_err(|error| fault::opening(path, &error))
     }
 

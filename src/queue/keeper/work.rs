@@ -98,7 +98,8 @@ impl<'a> Keeping<'a> {
     }
 
     async fn open(&mut self) -> Result<(), NodeError> {
-        let mut file = self.keeper.open("queue", QueueFile::open).await?;
+        let open = if self.keeper.in_place { QueueFile::open_for_virtual_time } else { QueueFile::open };
+        let mut file = self.keeper.open("queue", open).await?;
         match self.enter(&mut file).await {
             Ok(epoch) => (self.file, self.epoch) = (Some(file), epoch),
             Err(error) => {
