@@ -7,7 +7,7 @@ use crate::{Record, Timestamp};
 /// One or more records that arrived together, with the time they were received.
 ///
 /// A clone shares the records; they are copied when one of several owners changes them, and never along a linear chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     records: Arc<Vec<Record>>,
     received: Timestamp,

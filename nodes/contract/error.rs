@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Quality;
+use crate::{Batch, Quality};
 
 /// Why something did not work, in words for a person: what was tried, what happened, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,15 @@ impl fmt::Display for Cause {
 }
 
 /// An error of a running source or sink, named by what the runtime does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NodeError {
     /// The link is gone: reconnect with back-off and jitter, then go on; a sink gets the same batches again.
     Disconnected(Cause),
     /// These batches can never pass: to the `rejected` port if it is wired, count them, go on.
     Rejected(Cause),
+    /// A sink wrote one batch, and these records of it can never pass; the others are where they belong. Only for a sink that
+    /// gathers single batches.
+    RejectedPart(Batch, Cause),
     /// There is no more input: drain and stop cleanly.
     Ended,
     /// The node cannot go on: stop the pipeline and say why.
@@ -49,7 +52,9 @@ pub enum NodeError {
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disconnected(cause) | Self::Rejected(cause) | Self::Broken(cause) => cause.fmt(f),
+            Self::Disconnected(cause) | Self::Rejected(cause) | Self::RejectedPart(_, cause) | Self::Broken(cause) => {
+                cause.fmt(f)
+            }
             Self::Ended => f.write_str("no more input"),
         }
     }

@@ -97,7 +97,8 @@ pub trait Sink: Send {
     /// same transaction, one for each edge, and reports them by [`Sink::positions`]; others need not look.
     ///
     /// After `Disconnected` the same batches come again. After `Rejected` of several the runtime offers them one by one, so
-    /// that one bad batch does not take its neighbours with it.
+    /// that one bad batch does not take its neighbours with it. A sink that brings each record somewhere by itself, such as
+    /// writes to a device, gathers single batches and answers [`NodeError::RejectedPart`].
     fn write(
         &mut self,
         batches: &[Batch],

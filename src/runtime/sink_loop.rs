@@ -80,7 +80,9 @@ impl SinkLoop {
             match guard(self.try_connect()).await {
                 // After a loss only a write shows that it works: with a full disk, connecting does.
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(NodeError::Disconnected(cause) | NodeError::Rejected(cause))) => self.lost(&cause).await,
+                Ok(Err(
+                    NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause),
+                )) => self.lost(&cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
                 Err(panicked) => self.restart(panicked).await?,
@@ -142,6 +144,7 @@ impl SinkLoop {
                 }
                 Ok(Err(NodeError::Rejected(_))) if 1 < group.arrivals.len() => group.split(&mut groups),
                 Ok(Err(NodeError::Rejected(cause))) => self.reject(group.arrivals, &cause).await,
+                Ok(Err(NodeError::RejectedPart(part, cause))) => self.reject_part(group.arrivals, &part, &cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
                 Err(panicked) => {
@@ -175,6 +178,15 @@ impl SinkLoop {
             self.task.status.written(arrival.delivery.batch.len() as u64);
             arrival.delivery.ack.resolve(Outcome::Delivered);
             crash_point("sink.ack.told");
+        }
+    }
+
+    /// Rejects some records of a batch; the others were written.
+    async fn reject_part(&mut self, arrivals: Vec<Arrival>, part: &Batch, cause: &Cause) {
+        self.task.status.rejecting(&cause.message);
+        for Arrival { delivery: Delivery { batch, ack }, .. } in arrivals {
+            self.task.status.written(batch.len().saturating_sub(part.len()) as u64);
+            self.fanout.reject(part.clone(), ack, &cause.message).await;
         }
     }
 

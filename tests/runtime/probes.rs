@@ -208,6 +208,8 @@ pub(crate) struct ProbeConfig {
     away: bool,
     /// A batch with this value is refused for good.
     reject: Option<i64>,
+    /// Batches are written one by one, and a record with this value is refused for good; the others of its batch are written.
+    reject_record: Option<i64>,
     /// A batch with this value makes it panic …
     panic_on: Option<i64>,
     /// … so often.
@@ -246,7 +248,7 @@ impl Sink for Writer {
     }
 
     fn gather(&self) -> Gather {
-        Gather { records: 20, wait: Duration::ZERO }
+        Gather { records: if self.config.reject_record.is_some() { 1 } else { 20 }, wait: Duration::ZERO }
     }
 
     async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
@@ -265,8 +267,13 @@ impl Sink for Writer {
         assert!(!(mined && self.probe.chance(2, self.config.panics)), "the sink stepped on it");
         let replayed = batches.iter().filter(|batch| batch.is_replayed()).map(Batch::len).sum::<usize>();
         self.probe.replayed.fetch_add(replayed as u64, Ordering::SeqCst);
-        self.probe.written.lock().unwrap().extend(batches.iter().flat_map(Batch::records).map(value));
-        Ok(())
+        let refused = |record: &Record| self.config.reject_record == Some(value(record));
+        let records = batches.iter().flat_map(Batch::records);
+        self.probe.written.lock().unwrap().extend(records.filter(|record| !refused(record)).map(value));
+        match batches.iter().find_map(|batch| batch.clone().filter(refused)) {
+            Some(part) => Err(NodeError::RejectedPart(part, Cause::new("the sink will not have this one"))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -75,7 +75,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
         let first = Format { migrations: &FORMAT.migrations[..1], ..FORMAT };
-        let mut file = QueueFile::of(&path, fieldflow_storage::open(&settings(&path, Durability::Power), &first).unwrap()).unwrap();
+        let mut file =
+            QueueFile::of(&path, fieldflow_storage::open(&settings(&path, Durability::Power), &first).unwrap())
+                .unwrap();
         let edge = file.register(&[NAME.to_owned()]).unwrap()[0].id;
         let record = Record::good(Tag::new("document.x").unwrap(), Timestamp(0), Value::I64(1));
         file.commit(&Group { puts: vec![(edge, Batch::one(record, Timestamp(0)))], ..Group::default() }).unwrap();
