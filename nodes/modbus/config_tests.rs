@@ -17,7 +17,7 @@ fn resolve(options: Json) -> Result<Settings, Vec<(String, String)>> {
 fn what_is_left_out_has_its_default() {
     let settings =
         resolve(json!({ "url": "tcp://plc", "tags": { "r": { "at": "input:3" }, "c": { "at": "coil:1" } } })).unwrap();
-    assert_eq!(settings.endpoint.to_string(), "tcp://plc:502");
+    assert_eq!(settings.line.endpoints[0].to_string(), "tcp://plc:502");
     assert_eq!((settings.limits.registers, settings.limits.bits, settings.limits.gap), (125, 2000, 0));
     let [c, r] = &settings.points[..] else { panic!("two tags") };
     assert_eq!((c.name.as_str(), c.layout.kind, c.every), ("c", Kind::Bool, Duration::from_secs(1)));
@@ -28,7 +28,7 @@ fn what_is_left_out_has_its_default() {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let found = resolve(json!({
-        "url": "rtu:///dev/ttyS0", "unit": 0, "every": "0ms", "timeout": "10us",
+        "url": "udp://h", "unit": 0, "every": "0ms", "timeout": "10us",
         "registers_per_request": 126, "bits_per_request": 0,
         "tags": { "a": { "at": "x" }, "b": { "at": "holding:0", "as": "u32", "order": "AB", "length": 1 } },
     }));
@@ -70,4 +70,37 @@ fn the_schema_knows_the_types_and_refuses_what_it_does_not_know() {
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["unit"]["default"], json!(1));
     assert!(serde_json::from_value::<Config>(json!({ "url": "tcp://plc", "tags": {}, "uint": 1 })).is_err());
+}
+
+#[test]
+fn every_mistake_about_the_line_is_told_at_its_place() {
+    for (options, at, said) in [
+        (json!({ "standby": ["tcp://plc"] }), "standby[0]", "the address of `url`"),
+        (json!({ "standby": ["plc"] }), "standby[0]", "not a url"),
+        (json!({ "demote_after": 0 }), "demote_after", "0 failures"),
+        (json!({ "probe_every": "0s" }), "probe_every", "too short"),
+        (json!({ "keep_alive": "0s" }), "keep_alive", "too short"),
+        (json!({ "holes": ["holding:9..7"] }), "holes[0]", "no range"),
+        (json!({ "holes": ["holding:1.2"] }), "holes[0]", "no range"),
+        (json!({ "holes": ["40001"] }), "holes[0]", "which table"),
+        (json!({ "holes": ["coil:0", "holding:0..5"] }), "tags.t.at", "lies in the hole holding:0..5"),
+        (json!({ "url": "tls://plc" }), "url", "whom to trust"),
+        (json!({ "url": "tls://plc", "tls": { "ca": "a", "key": "b" } }), "tls", "belong together"),
+        (json!({ "tls": { "ca": "a" } }), "tls", "for tls:// only"),
+        (json!({ "register": { "id": "a" } }), "register", "for listen:// only"),
+        (json!({ "heartbeat": "a" }), "heartbeat", "for listen:// only"),
+        (json!({ "framing": "rtu" }), "framing", "for listen:// only"),
+        (json!({ "url": "listen://127.0.0.1:5020", "heartbeat": "hex:F" }), "heartbeat", "not 1 to 64 bytes"),
+        (json!({ "url": "listen://127.0.0.1:5020", "register": { "id": "" } }), "register", "not 1 to 64 bytes"),
+        (json!({ "url": "listen://127.0.0.1:5020", "heartbeat": "hex:01" }), "heartbeat", "each answer of unit 1"),
+        (json!({ "url": "listen://127.0.0.1:5020", "standby": ["tcp://plc"] }), "standby", "no second address"),
+    ] {
+        let mut all = json!({ "url": "tcp://plc", "tags": { "t": { "at": "holding:3" } } });
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        let found = resolve(all).err().unwrap_or_default();
+        assert!(
+            matches!(&found[..], [(place, message)] if place == at && message.contains(said)),
+            "{options}: {found:?}"
+        );
+    }
 }

@@ -6,41 +6,75 @@
 //! | `holding:0`, `tcp://…` | `address`, `endpoint` |
 //! | types and byte orders | `codec` |
 //! | which tags share a request | `plan` |
-//! | what happens to a late or wrong answer | `session` |
-//! | when what is read | `source` |
-//! | as what it is told | `values`, `factor` |
+//! | what a plan costs the line | `describe` |
+//! | frames, byte for byte | `frame` |
+//! | what happens to a late or wrong answer | `wire` |
+//! | how nodes share a line, and how it is opened | `line`, `gate`, `opening`, `transport`, `inbound`, `tls` |
+//! | a unit that is busy, broken or dead | `session`, `health` |
+//! | registers that the device does not have | `aside`, `isolate`, `learnt` |
+//! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
 //! | the device that `simulate` serves | `simulator` |
+//!
+//! The client speaks with frames of its own. That of `tokio-modbus` takes a late answer on a serial line for the next one, and
+//! gives up the connection over each late answer on TCP; it cannot tell why a frame was wrong either. The crate is what the
+//! simulator is built with, and so what the client is tested against.
 
 mod address;
+mod aside;
+#[cfg(test)]
+mod aside_tests;
 mod codec;
 mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "validate will print it"))]
+mod describe;
 mod endpoint;
 mod factor;
+mod frame;
+mod gate;
+mod group;
+mod health;
+mod inbound;
+mod isolate;
+mod learnt;
+mod line;
+mod line_config;
+#[cfg(test)]
+mod line_tests;
+mod opening;
 #[cfg(test)]
 mod peer;
 mod plan;
+#[cfg(test)]
+mod serial_tests;
 mod session;
 mod simulator;
 mod source;
 mod tags;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(feature = "modbus-tls"), path = "no_tls.rs")]
+mod tls;
+mod transport;
 mod values;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fieldflow_contract::{BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Role, Severity};
-use tokio::time::Instant;
+use fieldflow_contract::{At, BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Role, Severity};
 
+use self::aside::{Aside, Unit};
 use self::config::{Config, Settings};
-use self::plan::Limits;
+use self::endpoint::Endpoint;
+use self::group::Group;
+use self::learnt::Learnt;
+use self::line::Line;
 use self::session::Session;
 use self::simulator::Simulator;
-use self::source::{Group, Poller};
+use self::source::Poller;
 use self::tags::Point;
-use self::values::reads;
+use self::values::members;
 
 /// `type: modbus`
 pub(crate) struct Modbus;
@@ -69,6 +103,11 @@ tags:
 
     fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
         config.check_map(base_dir, findings);
+        if let Some(tls) = &config.tls
+            && let Err((option, why)) = tls::client(tls, base_dir)
+        {
+            findings.error(At::from("tls").key(option), why);
+        }
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
@@ -78,7 +117,10 @@ tags:
     fn simulate(configs: &[(Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         let mut devices: BTreeMap<_, Simulator> = BTreeMap::new();
         for (config, base_dir) in configs {
-            let Settings { endpoint, points, .. } = settings(config, base_dir)?;
+            let Settings { line, points, .. } = settings(config, base_dir)?;
+            let Some(Endpoint::Tcp(endpoint)) = line.endpoints.into_iter().next() else {
+                return Err(BuildError(format!("{}: only devices at tcp:// can be simulated", config.url)));
+            };
             let device = devices.entry(endpoint.clone()).or_insert_with(|| Simulator::new(endpoint));
             device.add(config.unit, points);
         }
@@ -95,17 +137,38 @@ fn settings(config: &Config, base_dir: &Path) -> Result<Settings, BuildError> {
 }
 
 fn poller(config: &Config, context: &BuildContext) -> Result<Poller, BuildError> {
-    let Settings { endpoint, limits, points } = settings(config, &context.base_dir)?;
+    let Settings { line, limits, holes, policy, points } = settings(config, &context.base_dir)?;
+    let line = Line::of(line, &context.base_dir)?;
+    let url = line.name().to_owned();
+    context.saved.keep();
+    let session = Session::new(line, config.unit, config.timeout.0, policy, context);
     let mut intervals: BTreeMap<Duration, Vec<Point>> = BTreeMap::new();
     for point in points {
         intervals.entry(point.every).or_default().push(point);
     }
-    let groups =
-        intervals.into_iter().map(|(every, points)| group(every, &points, limits)).collect::<Result<_, _>>()?;
-    let session = Session::new(endpoint, config.unit, config.timeout.0, context.tally.clone());
-    Ok(Poller { session, groups, clock: context.clock.clone(), tally: context.tally.clone(), pending: None })
+    let groups = intervals.into_iter().enumerate().map(|(index, (every, points))| {
+        Ok(Group::new(every, members(&points)?, Some(every.mul_f64(fraction(session.place(), index)))))
+    });
+    Ok(Poller {
+        groups: groups.collect::<Result<_, BuildError>>()?,
+        session,
+        limits,
+        holes,
+        keep_alive: config.keep_alive.map(|span| span.0),
+        unit: Unit { url, id: config.unit, saved: context.saved.clone(), clock: context.clock.clone() },
+        tally: context.tally.clone(),
+        notices: context.notices.clone(),
+        learnt: Learnt::default(),
+        aside: Aside::default(),
+        is_silent: false,
+        beat: None,
+        ready: Vec::new(),
+        pending: None,
+    })
 }
 
-fn group(every: Duration, points: &[Point], limits: Limits) -> Result<Group, BuildError> {
-    Ok(Group { every, due: Instant::now(), requests: reads(points, limits)? })
+/// Which part of its interval a group waits, so that the nodes of a line do not all come at once. Steps of the golden ratio
+/// are spread evenly, however many nodes there will be.
+fn fraction(place: u64, group: usize) -> f64 {
+    ((place as f64 + 0.5 * group as f64) * 0.618_033_988_75).fract()
 }

@@ -5,11 +5,12 @@
 //! answer a hole with an exception for the whole request.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::address::Table;
 
 /// Registers or bits that one value needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Need {
     /// The table.
     pub(super) table: Table,
@@ -37,6 +38,15 @@ pub(super) struct Limits {
     pub(super) gap: u16,
 }
 
+/// What must not be read, or not be read together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Places that no request reads to fill a gap: holes of the device.
+    pub(super) holes: Vec<Need>,
+    /// Places that a request begins with, or does not reach: what lies on both sides is not read together.
+    pub(super) cuts: BTreeSet<(Table, u16)>,
+}
+
 /// One request, and which of the needs it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
@@ -46,14 +56,28 @@ pub(super) struct Request {
     pub(super) serves: Vec<usize>,
 }
 
-/// The requests for these needs, each of which must fit the limits by itself.
-pub(super) fn plan(needs: &[Need], limits: Limits) -> Vec<Request> {
+impl Bounds {
+    /// Whether all places of a table from `from` to before `to` may be read in vain.
+    fn allow_gap(&self, table: Table, from: u32, to: u32) -> bool {
+        let is_apart = |hole: &Need| hole.table != table || hole.end() <= from || to <= u32::from(hole.start);
+        to <= from || self.holes.iter().all(is_apart)
+    }
+
+    /// Whether a request that begins at `start` may go on with a value at `next`.
+    fn allow_join(&self, table: Table, start: u16, next: u16) -> bool {
+        // The range of a set must not run backwards.
+        next <= start || self.cuts.range((table, start.saturating_add(1))..=(table, next)).next().is_none()
+    }
+}
+
+/// The requests for these needs, each of which must fit the limits by itself and lie in no hole.
+pub(super) fn plan(needs: &[Need], limits: Limits, bounds: &Bounds) -> Vec<Request> {
     let mut sorted: Vec<(usize, Need)> = needs.iter().copied().enumerate().collect();
     sorted.sort_by_key(|(_, need)| (need.table, need.start, Reverse(need.count)));
     let mut requests: Vec<Request> = Vec::new();
     for (index, need) in sorted {
         if let Some(last) = requests.last_mut()
-            && let Some(read) = join(last.read, need, limits)
+            && let Some(read) = join(last.read, need, limits, bounds)
         {
             last.read = read;
             last.serves.push(index);
@@ -65,98 +89,17 @@ pub(super) fn plan(needs: &[Need], limits: Limits) -> Vec<Request> {
 }
 
 /// Both in one request, if the limits allow it. `next` does not begin before `read`.
-fn join(read: Need, next: Need, limits: Limits) -> Option<Need> {
+fn join(read: Need, next: Need, limits: Limits, bounds: &Bounds) -> Option<Need> {
     let limit = if read.table.is_bits() { limits.bits } else { limits.registers };
     // A value inside of a longer one must not shorten the request.
     let end = read.end().max(next.end());
     let count = u16::try_from(end - u32::from(read.start)).ok()?;
     let near = u32::from(next.start) <= read.end() + u32::from(limits.gap);
-    (read.table == next.table && near && count <= limit).then_some(Need { count, ..read })
+    let is_allowed = bounds.allow_gap(read.table, read.end(), next.start.into())
+        && bounds.allow_join(read.table, read.start, next.start);
+    (read.table == next.table && near && count <= limit && is_allowed).then_some(Need { count, ..read })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const WIDE: Limits = Limits { registers: 125, bits: 2000, gap: 0 };
-
-    fn need(table: Table, start: u16, count: u16) -> Need {
-        Need { table, start, count }
-    }
-
-    fn reads(needs: &[Need], limits: Limits) -> Vec<(Table, u16, u16)> {
-        plan(needs, limits).iter().map(|request| (request.read.table, request.read.start, request.read.count)).collect()
-    }
-
-    #[test]
-    fn neighbours_are_read_in_one_request_and_tables_apart() {
-        let (coil, holding) = (Table::Coil, Table::Holding);
-        let needs = [need(holding, 2, 1), need(coil, 0, 1), need(holding, 0, 2), need(coil, 1, 1), need(holding, 4, 1)];
-        assert_eq!(reads(&needs, WIDE), [(coil, 0, 2), (holding, 0, 3), (holding, 4, 1)]);
-        assert_eq!(reads(&needs, Limits { gap: 1, ..WIDE }), [(coil, 0, 2), (holding, 0, 5)]);
-    }
-
-    #[test]
-    fn a_value_inside_of_a_longer_one_does_not_shorten_the_request() {
-        let needs = [need(Table::Input, 0, 4), need(Table::Input, 1, 1), need(Table::Input, 4, 1)];
-        assert_eq!(reads(&needs, WIDE), [(Table::Input, 0, 5)]);
-    }
-
-    #[test]
-    fn a_value_across_the_limit_begins_the_next_request() {
-        let needs: Vec<Need> = (0..63).map(|n| need(Table::Holding, 2 * n, 2)).collect();
-        assert_eq!(reads(&needs, WIDE), [(Table::Holding, 0, 124), (Table::Holding, 124, 2)]);
-        let bits: Vec<Need> = (0..2001).map(|n| need(Table::Discrete, n, 1)).collect();
-        assert_eq!(reads(&bits, WIDE), [(Table::Discrete, 0, 2000), (Table::Discrete, 2000, 1)]);
-    }
-
-    #[test]
-    fn the_last_register_is_read_without_going_past_it() {
-        let needs = [need(Table::Holding, 65_534, 2), need(Table::Holding, 65_535, 1)];
-        assert_eq!(reads(&needs, Limits { gap: u16::MAX, ..WIDE }), [(Table::Holding, 65_534, 2)]);
-    }
-
-    fn any_need() -> impl Strategy<Value = Need> {
-        let table = prop::sample::select(vec![Table::Coil, Table::Discrete, Table::Input, Table::Holding]);
-        (table, prop_oneof![0_u16..300, 65_400_u16..=65_535], 1_u16..=8).prop_map(|(table, start, count)| {
-            let count = if table.is_bits() { 1 } else { count.min(u16::MAX - start).max(1) };
-            Need { table, start, count }
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn each_value_is_read_whole_and_once_within_the_limits(
-            needs in prop::collection::vec(any_need(), 0..60),
-            registers in 8_u16..=125, bits in 1_u16..=64, gap in 0_u16..20,
-        ) {
-            let requests = plan(&needs, Limits { registers, bits, gap });
-            let mut served = vec![0; needs.len()];
-            for Request { read, serves } in &requests {
-                let limit = if read.table.is_bits() { bits } else { registers };
-                prop_assert!(read.count <= limit);
-                prop_assert!(read.end() <= 65_536);
-                let mut asked: Vec<bool> = vec![false; read.count.into()];
-                for &index in serves {
-                    let need = needs[index];
-                    served[index] += 1;
-                    prop_assert!(need.table == read.table && read.start <= need.start && need.end() <= read.end());
-                    let from = usize::from(need.start - read.start);
-                    asked[from..from + usize::from(need.count)].fill(true);
-                }
-                prop_assert!(asked.first() == Some(&true) && asked.last() == Some(&true));
-                let widest = asked.split(|asked| *asked).map(<[bool]>::len).max().unwrap_or(0);
-                prop_assert!(widest <= usize::from(gap));
-            }
-            prop_assert!(served.iter().all(|&times| times == 1));
-        }
-
-        #[test]
-        fn two_requests_that_could_be_one_are_one(needs in prop::collection::vec(any_need(), 0..60), gap in 0_u16..20) {
-            let limits = Limits { gap, ..WIDE };
-            let requests = plan(&needs, limits);
-            prop_assert!(requests.windows(2).all(|pair| join(pair[0].read, pair[1].read, limits).is_none()));
-        }
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

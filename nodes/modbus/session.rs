@@ -1,21 +1,17 @@
-//! One connection to one device: a request, its answer, and nothing that could be another one's answer.
-//!
-//! Invariant: the connection is here only between requests. It is taken out for each and put back after a whole and fitting
-//! answer, so whatever goes wrong, a time-out or a caller who walks away among it, leaves no connection behind on which a late
-//! answer could arrive.
+//! One unit, as a node asks it: patience with a busy device, and what each refusal means for the unit.
 
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{Cause, NodeError, Quality, Tally};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_modbus::client::{Client as _, Context, tcp};
-use tokio_modbus::{Error, ExceptionCode, ProtocolError, Request, Response, Slave};
+use fieldflow_contract::{BuildContext, Cause, Link, LinkState, NodeError, Timestamp};
+use tokio::time::{Instant, sleep};
 
-use super::address::Table;
-use super::endpoint::Endpoint;
+use super::frame::{Reply, Request};
+use super::gate::Urgency;
+use super::health::{Admission, Policy};
+use super::line::{Caller, Line, Trouble};
 use super::plan::Need;
+use super::values::reason;
 
 /// What a device gave for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,155 +24,194 @@ pub(super) enum Answer {
     Exception(u8),
 }
 
-/// One connection to one unit.
+/// One unit on a line.
 pub(super) struct Session {
-    endpoint: Endpoint,
+    line: Arc<Line>,
     unit: u8,
-    timeout: Duration,
-    tally: Tally,
-    open: Option<Context>,
+    caller: Caller,
+    /// Where the unit stands, for `/health`.
+    link: Link,
+    /// The place of this node among those of the line.
+    place: u64,
+    #[cfg(test)]
+    links: fieldflow_contract::Links,
 }
+
+/// How often a device that is busy is asked again, and after which wait.
+const BUSY: (u32, Duration) = (3, Duration::from_millis(150));
 
 impl Session {
-    /// A session that is not connected yet.
-    pub(super) fn new(endpoint: Endpoint, unit: u8, timeout: Duration, tally: Tally) -> Self {
-        Self { endpoint, unit, timeout, tally, open: None }
+    /// A session on a line that may be open or not.
+    pub(super) fn new(line: Arc<Line>, unit: u8, timeout: Duration, policy: Policy, context: &BuildContext) -> Self {
+        let place = line.join(unit, context.links.link(line.name()));
+        let unit_link = context.links.link(format!("{} unit {unit}", line.name()));
+        let caller = Caller {
+            timeout,
+            policy,
+            clock: Arc::clone(&context.clock),
+            tally: context.tally.clone(),
+            notices: context.notices.clone(),
+        };
+        Self {
+            line,
+            unit,
+            caller,
+            link: unit_link,
+            place,
+            #[cfg(test)]
+            links: context.links.clone(),
+        }
     }
 
-    /// Opens a new connection in the place of whatever there was.
+    /// Opens the line if no other node has.
     pub(super) async fn connect(&mut self) -> Result<(), NodeError> {
-        self.open = None;
-        let Endpoint { host, port } = &self.endpoint;
-        let stream = timeout(self.timeout, TcpStream::connect((host.as_str(), *port)))
-            .await
-            .map_err(|_| self.too_late("took no connection"))?
-            .map_err(|error| self.no_connection(&error))?;
-        // A request is one small packet; waiting for more to send with it would only add to the latency.
-        stream.set_nodelay(true).map_err(|error| self.no_connection(&error))?;
-        self.open = Some(tcp::attach_slave(stream, Slave(self.unit)));
-        Ok(())
+        self.link.set(if self.link.state() == LinkState::Disconnected {
+            LinkState::Connecting
+        } else {
+            LinkState::Reconnecting
+        });
+        self.line.open(&self.caller).await.map_err(|cause| self.lost(cause))
     }
 
-    /// Closes the connection.
+    /// The place of this node on its line, counted from 0.
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// Where its links stand.
+    #[cfg(test)]
+    pub(super) fn links(&self) -> fieldflow_contract::Links {
+        self.links.clone()
+    }
+
+    /// Whether the unit may be asked now.
+    pub(super) fn admit(&self) -> Admission {
+        self.line.units(|units| units.admit(self.unit, Instant::now()))
+    }
+
+    /// Whether the unit is set back.
+    pub(super) fn is_back(&self) -> bool {
+        self.line.units(|units| units.is_back(self.unit))
+    }
+
+    /// When the line was used last, by whatever node, while it is open.
+    pub(super) fn last_used(&self) -> Option<Instant> {
+        self.line.last_used()
+    }
+
+    /// Asks for registers or bits and waits for the answer to just this; with the time in the middle of the exchange.
+    pub(super) async fn read(&self, need: Need) -> Result<(Answer, Timestamp), Trouble> {
+        match self.ask(&Request::Read(need), Urgency::Poll).await? {
+            (Reply::Bits(bits), time) => Ok((Answer::Bits(bits), time)),
+            (Reply::Words(words), time) => Ok((Answer::Words(words), time)),
+            (Reply::Exception(code), time) => Ok((Answer::Exception(code), time)),
+            // No read is answered so; the frame codec sees to that.
+            (Reply::Done, _) => Err(Trouble::Unit(Cause::new("a write was answered in the place of a read"))),
+        }
+    }
+
+    /// Writes; never a second time, whatever the outcome, but for a device that said that it did nothing as it was busy.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the sink that writes uses it"))]
+    pub(super) async fn write(&self, request: &Request) -> Result<Reply, Trouble> {
+        self.ask(request, Urgency::Write).await.map(|(reply, _)| reply)
+    }
+
+    async fn ask(&self, request: &Request, urgency: Urgency) -> Result<(Reply, Timestamp), Trouble> {
+        let mut tries = 0;
+        loop {
+            let (reply, time) = match self.line.exchange(&self.caller, self.unit, request, urgency).await {
+                Ok(replied) => replied,
+                Err(Trouble::Line(cause)) => {
+                    self.link.trouble(LinkState::Reconnecting, cause.message.clone());
+                    return Err(Trouble::Line(cause));
+                }
+                Err(Trouble::Unit(cause)) => return Err(self.failed(cause)),
+            };
+            let Reply::Exception(code) = reply else {
+                self.answered();
+                return Ok((reply, time));
+            };
+            self.caller.tally.add("exception", 1);
+            let refused = || {
+                let message =
+                    format!("{}: unit {} refused {}: {}", self.line.name(), self.unit, request.what(), meaning(code));
+                Cause::new(message).with_quality(reason(code))
+            };
+            // An acknowledged write is under way: only a refused one may be asked for again.
+            let may_repeat = request.is_read() || code == 0x06;
+            match code {
+                0x05 | 0x06 | 0x08 if tries < BUSY.0 && may_repeat => {
+                    tries += 1;
+                    // Without the turn: the other units need not wait for this one.
+                    sleep(BUSY.1).await;
+                }
+                0x0A | 0x0B => return Err(self.failed(refused())),
+                0x01..=0x03 | 0x05..=0x08 => {
+                    self.answered();
+                    return Ok((Reply::Exception(code), time));
+                }
+                // The device says that it is broken, or something that no standard knows.
+                _ => {
+                    self.failed(refused());
+                    return Ok((Reply::Exception(code), time));
+                }
+            }
+        }
+    }
+
+    fn answered(&self) {
+        if self.line.units(|units| units.answered(self.unit)) {
+            self.caller.notices.say(format!("{}: unit {} answers again", self.line.name(), self.unit));
+        }
+        if self.link.state() != LinkState::Connected {
+            self.link.set(LinkState::Connected);
+        }
+    }
+
+    fn failed(&self, cause: Cause) -> Trouble {
+        let Policy { every, .. } = self.caller.policy;
+        let is_set_back =
+            self.line.units(|units| units.failed(self.unit, self.caller.policy, cause.clone(), Instant::now()));
+        self.link.trouble(LinkState::Reconnecting, cause.message.clone());
+        if is_set_back {
+            self.caller.tally.add("set_back", 1);
+            let more = format!("it is asked every {every:?} only, then ever more seldom, until it answers");
+            self.caller.notices.say(format!("{}; {more}", cause.message));
+        }
+        Trouble::Unit(cause)
+    }
+
+    fn lost(&self, cause: Cause) -> NodeError {
+        self.link.trouble(LinkState::Reconnecting, cause.message.clone());
+        NodeError::Disconnected(cause)
+    }
+
+    /// Leaves the line.
     pub(super) fn close(&mut self) {
-        self.open = None;
-    }
-
-    /// Asks for registers or bits and waits for the answer to just this.
-    pub(super) async fn read(&mut self, need: Need) -> Result<Answer, NodeError> {
-        let Some(mut connection) = self.open.take() else {
-            let message = format!("the connection to {} was given up in the middle of a request", self.endpoint);
-            return Err(NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED)));
-        };
-        let Need { table, start, count } = need;
-        let request = match table {
-            Table::Coil => Request::ReadCoils(start, count),
-            Table::Discrete => Request::ReadDiscreteInputs(start, count),
-            Table::Input => Request::ReadInputRegisters(start, count),
-            Table::Holding => Request::ReadHoldingRegisters(start, count),
-        };
-        // Not the crate's `Reader`: its methods assert on the length of the answer, which is the device's to say.
-        let answer = match timeout(self.timeout, connection.call(request)).await {
-            Err(_) => return Err(self.too_late(&format!("gave no answer for {table}:{start}"))),
-            Ok(Err(error)) => return Err(self.broken(&error)),
-            Ok(Ok(Err(exception))) => Answer::Exception(code(exception)),
-            Ok(Ok(Ok(response))) => fitting(response, need).ok_or_else(|| {
-                self.mismatch(&format!("the answer for {table}:{start} has not the {count} values asked for"))
-            })?,
-        };
-        self.open = Some(connection);
-        Ok(answer)
-    }
-
-    fn too_late(&self, what: &str) -> NodeError {
-        self.tally.add("timeout", 1);
-        let message = format!("{} {what} within {:?}", self.endpoint, self.timeout);
-        NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_TIMEOUT))
-    }
-
-    fn no_connection(&self, error: &io::Error) -> NodeError {
-        let message = match error.kind() {
-            io::ErrorKind::ConnectionRefused => {
-                format!("{} refused the connection: nothing listens there, or it takes no more clients", self.endpoint)
-            }
-            _ => format!("{} cannot be reached: {error}", self.endpoint),
-        };
-        NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED))
-    }
-
-    /// The connection is not to be trusted any more, whatever the error is.
-    fn broken(&self, error: &Error) -> NodeError {
-        match error {
-            Error::Protocol(ProtocolError::HeaderMismatch { message, .. }) => {
-                self.mismatch(&format!("an answer of another transaction or unit came ({message})"))
-            }
-            Error::Protocol(ProtocolError::FunctionCodeMismatch { request, .. }) => {
-                self.mismatch(&format!("an answer of another function than {request} came"))
-            }
-            // What cannot be decoded has these kinds. At the end of the stream the crate reports whatever error the
-            // system had last, so no other kind means anything.
-            Error::Transport(error)
-                if error.raw_os_error().is_none()
-                    && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
-            {
-                self.mismatch(&format!("what came is no Modbus answer ({error})"))
-            }
-            Error::Transport(_) => {
-                let message = format!("{} closed the connection", self.endpoint);
-                NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED))
-            }
-        }
-    }
-
-    fn mismatch(&self, what: &str) -> NodeError {
-        self.tally.add("mismatch", 1);
-        let message =
-            format!("{}: {what}; the connection was closed, so that it is not taken for another one", self.endpoint);
-        NodeError::Disconnected(Cause::new(message).with_quality(Quality::BAD_COMMUNICATION))
+        self.line.leave(self.place);
+        self.link.set(LinkState::Disconnected);
     }
 }
 
-/// The values of a response, if they are of the table and as many as were asked for.
-fn fitting(response: Response, need: Need) -> Option<Answer> {
-    let count = usize::from(need.count);
-    match (need.table, response) {
-        (Table::Coil, Response::ReadCoils(mut bits)) | (Table::Discrete, Response::ReadDiscreteInputs(mut bits))
-            if bits.len() == count.next_multiple_of(8) =>
-        {
-            // The last byte is filled up with bits that mean nothing.
-            bits.truncate(count);
-            Some(Answer::Bits(bits))
-        }
-        (Table::Input, Response::ReadInputRegisters(words))
-        | (Table::Holding, Response::ReadHoldingRegisters(words))
-            if words.len() == count =>
-        {
-            Some(Answer::Words(words))
-        }
-        _ => None,
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
-fn code(exception: ExceptionCode) -> u8 {
-    exception.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_as_many_values_of_the_same_table_are_an_answer() {
-        let bits = |count| vec![true; count];
-        let coils = |count| Need { table: Table::Coil, start: 0, count };
-        assert_eq!(fitting(Response::ReadCoils(bits(8)), coils(3)), Some(Answer::Bits(bits(3))));
-        assert_eq!(fitting(Response::ReadCoils(bits(16)), coils(9)), Some(Answer::Bits(bits(9))));
-        assert_eq!(fitting(Response::ReadCoils(bits(16)), coils(8)), None);
-        assert_eq!(fitting(Response::ReadCoils(bits(8)), coils(9)), None);
-        assert_eq!(fitting(Response::ReadDiscreteInputs(bits(8)), coils(3)), None);
-        let inputs = Need { table: Table::Input, start: 0, count: 2 };
-        assert_eq!(fitting(Response::ReadInputRegisters(vec![1, 2]), inputs), Some(Answer::Words(vec![1, 2])));
-        assert_eq!(fitting(Response::ReadInputRegisters(vec![1]), inputs), None);
-        assert_eq!(fitting(Response::ReadHoldingRegisters(vec![1, 2]), inputs), None);
-    }
+/// What an exception code means, for people.
+pub(super) fn meaning(code: u8) -> String {
+    let meaning = match code {
+        0x01 => "illegal function",
+        0x02 => "illegal data address",
+        0x03 => "illegal data value",
+        0x04 => "device failure",
+        0x05 => "acknowledged, not done yet",
+        0x06 => "device busy",
+        0x08 => "memory parity error",
+        0x0A => "the gateway has no path to it",
+        0x0B => "it does not answer the gateway",
+        _ => "of the maker's own",
+    };
+    format!("exception {code:02X}, {meaning}")
 }

@@ -21,7 +21,7 @@ use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 
 use super::address::Table;
 use super::codec::{Kind, Layout};
-use super::endpoint::Endpoint;
+use super::endpoint::Host;
 use super::plan::Need;
 use super::tags::{Means, Point};
 
@@ -30,7 +30,7 @@ const LONGEST: u32 = 125;
 
 /// A device at one address, with the units and the tags that the file names there.
 pub(super) struct Simulator {
-    endpoint: Endpoint,
+    endpoint: Host,
     units: BTreeMap<u8, Vec<Cell>>,
     bound: Option<Bound>,
 }
@@ -52,7 +52,7 @@ struct Bound {
 
 impl Simulator {
     /// A device without any unit yet.
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+    pub(super) fn new(endpoint: Host) -> Self {
         Self { endpoint, units: BTreeMap::new(), bound: None }
     }
 
@@ -79,7 +79,7 @@ impl Device for Simulator {
     fn address(&self) -> String {
         match &self.bound {
             Some(bound) => format!("tcp://{}", bound.address),
-            None => self.endpoint.to_string(),
+            None => format!("tcp://{}", self.endpoint),
         }
     }
 
@@ -221,6 +221,7 @@ impl Cell {
 mod tests {
     use super::super::Modbus;
     use super::super::config::Config;
+    use super::super::endpoint::Endpoint;
     use super::super::peer::source;
     use super::*;
     use fieldflow_contract::{NodeSpec as _, Quality, Source as _};
@@ -240,7 +241,8 @@ mod tests {
         let configs: Vec<Config> =
             configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
         let settings = |config: &Config| super::super::settings(config, std::path::Path::new(".")).unwrap();
-        let mut device = Simulator::new(settings(&configs[0]).endpoint);
+        let Some(Endpoint::Tcp(host)) = settings(&configs[0]).line.endpoints.pop() else { panic!("not tcp") };
+        let mut device = Simulator::new(host);
         for config in &configs {
             device.add(config.unit, settings(config).points);
         }
@@ -292,7 +294,8 @@ mod tests {
         } });
         let config: Config = serde_json::from_value(config).unwrap();
         let settings = super::super::settings(&config, folder.path()).unwrap();
-        let mut device = Simulator::new(settings.endpoint);
+        let Some(Endpoint::Tcp(host)) = settings.line.endpoints.into_iter().next() else { panic!("not tcp") };
+        let mut device = Simulator::new(host);
         device.add(1, settings.points.clone());
         assert_eq!(settings.points.len(), Kind::ALL.len() + 3);
         for (point, age) in settings.points.iter().zip((0..).map(Duration::from_secs)) {

@@ -7,7 +7,7 @@ use fieldflow_contract::{BuildError, Quality, Record, Tag, Timestamp, Value};
 
 use super::codec::Layout;
 use super::factor::Held;
-use super::plan::{Limits, Need, plan};
+use super::plan::Need;
 use super::session::Answer;
 use super::tags::{Factor, Point};
 
@@ -40,42 +40,59 @@ pub(super) struct FactorPlace {
     held: Arc<Held>,
 }
 
-/// The requests that read these points and their factors, and where in the answers each lies. Factors are read first, so that
-/// no value waits for one.
-pub(super) fn reads(points: &[Point], limits: Limits) -> Result<Vec<Read>, BuildError> {
-    let mut needs: Vec<Need> = points.iter().map(|point| point.need).collect();
+/// What a request reads besides its place: a value for a tag, or a factor for others.
+pub(super) struct Member {
+    /// Where it lies.
+    pub(super) need: Need,
+    layout: Layout,
+    /// The tag; none for a factor.
+    pub(super) tag: Option<Tag>,
+    /// The factor itself, or that of the value.
+    held: Option<Arc<Held>>,
+}
+
+/// Everything that has to be read for these points: their values, and each factor once.
+pub(super) fn members(points: &[Point]) -> Result<Vec<Member>, BuildError> {
     let mut held: HashMap<&Factor, Arc<Held>> = HashMap::new();
-    let mut factors = Vec::new();
-    for factor in points.iter().filter_map(|point| point.factor.as_ref()) {
-        if !held.contains_key(factor) {
-            held.insert(factor, Arc::new(Held::new(factor.means)));
-            needs.push(factor.need());
-            factors.push(factor);
-        }
+    let mut members = Vec::with_capacity(points.len());
+    for point in points {
+        let tag = Tag::new(&point.name).map_err(|error| BuildError(format!("tags.{}: {error}", point.name)))?;
+        let factor = point.factor.as_ref().map(|factor| {
+            Arc::clone(held.entry(factor).or_insert_with(|| {
+                let held = Arc::new(Held::new(factor.means));
+                let (need, layout) = (factor.need(), factor.layout.clone());
+                members.push(Member { need, layout, tag: None, held: Some(Arc::clone(&held)) });
+                held
+            }))
+        });
+        members.push(Member { need: point.need, layout: point.layout.clone(), tag: Some(tag), held: factor });
     }
-    let mut requests = Vec::new();
-    for request in plan(&needs, limits) {
-        let mut read = Read { need: request.read, tags: Vec::new(), factors: Vec::new() };
-        for index in request.serves {
-            if let Some(point) = points.get(index) {
-                let tag = Tag::new(&point.name).map_err(|error| BuildError(format!("tags.{}: {error}", point.name)))?;
-                let offset = usize::from(point.need.start - request.read.start);
-                let factor = point.factor.as_ref().and_then(|factor| held.get(factor)).map(Arc::clone);
-                read.tags.push(Place { tag, offset, layout: point.layout.clone(), factor });
-            } else if let Some(factor) = factors.get(index - points.len())
-                && let Some(held) = held.get(factor)
-            {
-                let offset = usize::from(factor.need().start - request.read.start);
-                read.factors.push(FactorPlace { offset, layout: factor.layout.clone(), held: Arc::clone(held) });
-            }
-        }
-        requests.push(read);
+    Ok(members)
+}
+
+impl Member {
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> &'static str {
+        self.tag.map_or("(a factor)", Tag::name)
     }
-    requests.sort_by_key(|read| read.factors.is_empty());
-    Ok(requests)
 }
 
 impl Read {
+    /// One request, and the places of these members in its answer.
+    pub(super) fn of<'a>(need: Need, members: impl Iterator<Item = &'a Member>) -> Self {
+        let mut read = Self { need, tags: Vec::new(), factors: Vec::new() };
+        for Member { need: own, layout, tag, held } in members {
+            let offset = usize::from(own.start.saturating_sub(need.start));
+            let layout = layout.clone();
+            match (tag, held.clone()) {
+                (Some(tag), factor) => read.tags.push(Place { tag: *tag, offset, layout, factor }),
+                (None, Some(held)) => read.factors.push(FactorPlace { offset, layout, held }),
+                (None, None) => {}
+            }
+        }
+        read
+    }
+
     /// The records of this answer, which was true at this time.
     pub(super) fn records(&self, answer: &Answer, time: Timestamp, records: &mut Vec<Record>) {
         for FactorPlace { offset, layout, held } in &self.factors {
@@ -109,7 +126,7 @@ fn value(answer: &Answer, offset: usize, layout: &Layout) -> (Value, Quality) {
 }
 
 /// What the exception code of a device says about the values that it did not give.
-fn reason(code: u8) -> Quality {
+pub(super) fn reason(code: u8) -> Quality {
     match code {
         0x01 => Quality::BAD_NOT_SUPPORTED,
         0x02 | 0x03 => Quality::BAD_CONFIGURATION,
@@ -122,15 +139,21 @@ fn reason(code: u8) -> Quality {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::modbus::config::Config;
+    use crate::modbus::group::Group;
+    use crate::modbus::learnt::Learnt;
 
     fn requests(tags: &Json) -> Vec<Read> {
         let config: Config = serde_json::from_value(json!({ "url": "tcp://plc", "tags": tags })).unwrap();
         let settings = config.resolve(None, &mut fieldflow_contract::Findings::default()).unwrap();
-        reads(&settings.points, settings.limits).unwrap()
+        let mut group = Group::new(Duration::from_secs(1), members(&settings.points).unwrap(), None);
+        group.plan(settings.limits, &[], &Learnt::default(), 0);
+        group.requests.into_iter().map(|asking| asking.read).collect()
     }
 
     /// `name=value` or `name=quality` of each record.

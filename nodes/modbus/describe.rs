@@ -1,0 +1,146 @@
+//! What a node will ask its device for, and what that costs the line: for `validate`, before anything is connected.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::config::Settings;
+use super::endpoint::Endpoint;
+use super::plan::{Bounds, Need, plan};
+
+/// The requests of one interval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Described {
+    /// The interval.
+    pub(super) every: Duration,
+    /// The requests, in the order in which they are made.
+    pub(super) requests: Vec<Cost>,
+    /// Whether it is a serial line whose speed is known.
+    pub(super) is_timed: bool,
+}
+
+/// One request and what it costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// What is asked for.
+    pub(super) read: Need,
+    /// How many tags are in the answer.
+    pub(super) tags: usize,
+    /// Bytes on the wire, question and answer together.
+    pub(super) bytes: u32,
+    /// Time on the wire, with the silence around both; the device's own time comes on top. Zero where it is not known.
+    pub(super) time: Duration,
+}
+
+/// The plan of a node, by interval.
+pub(super) fn describe(settings: &Settings) -> Vec<Described> {
+    let first = settings.line.endpoints.first();
+    let serial = match first {
+        Some(Endpoint::Rtu(serial)) => Some(serial),
+        _ => None,
+    };
+    let is_rtu = settings.line.is_rtu || first.is_some_and(Endpoint::is_rtu);
+    // Unit and check sum, or the header; function, place and count out; function and byte count back.
+    let (question, answer) = if is_rtu { (8, 5) } else { (12, 9) };
+    let mut intervals: Vec<Duration> = settings.points.iter().map(|point| point.every).collect();
+    intervals.sort_unstable();
+    intervals.dedup();
+    let bounds = Bounds { holes: settings.holes.clone(), ..Bounds::default() };
+    let of = |every: Duration| {
+        let points = settings.points.iter().filter(|point| point.every == every);
+        let needs: Vec<Need> = points.map(|point| point.need).collect();
+        let cost = |request: super::plan::Request| {
+            let count = u32::from(request.read.count);
+            let values = if request.read.table.is_bits() { count.div_ceil(8) } else { 2 * count };
+            let bytes = question + answer + values;
+            let time = serial.map_or(Duration::ZERO, |serial| serial.character() * bytes + serial.silence() * 2);
+            Cost { read: request.read, tags: request.serves.len(), bytes, time }
+        };
+        let requests = plan(&needs, settings.limits, &bounds).into_iter().map(cost).collect();
+        Described { every, requests, is_timed: serial.is_some() }
+    };
+    intervals.into_iter().map(of).collect()
+}
+
+impl Described {
+    /// Bytes of one poll.
+    pub(super) fn bytes(&self) -> u32 {
+        self.requests.iter().map(|request| request.bytes).sum()
+    }
+
+    /// Time of one poll on the wire; zero where it is not known.
+    pub(super) fn time(&self) -> Duration {
+        self.requests.iter().map(|request| request.time).sum()
+    }
+
+    /// Whether a poll takes longer on the wire than its interval.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.every < self.time()
+    }
+}
+
+impl fmt::Display for Described {
+    /// `every 1s: 2 requests, 130 registers, 293 bytes, 168 ms on the wire`, then a line for each request.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |is_bits: bool| -> u32 {
+            let reads = self.requests.iter().map(|request| request.read);
+            reads.filter(|read| read.table.is_bits() == is_bits).map(|read| u32::from(read.count)).sum()
+        };
+        let (registers, bits) = (of(false), of(true));
+        write!(f, "every {:?}: {} requests", self.every, self.requests.len())?;
+        if registers != 0 {
+            write!(f, ", {registers} registers")?;
+        }
+        if bits != 0 {
+            write!(f, ", {bits} bits")?;
+        }
+        write!(f, ", {} bytes", self.bytes())?;
+        if self.is_timed {
+            write!(f, ", {} ms on the wire", self.time().as_millis())?;
+        }
+        for Cost { read, tags, bytes, .. } in &self.requests {
+            let last = read.end().saturating_sub(1);
+            write!(f, "\n  {}:{}..{last}: {tags} tags, {bytes} bytes", read.table, read.start)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Config;
+    use super::*;
+    use fieldflow_contract::Findings;
+    use serde_json::json;
+
+    fn described(url: &str, tags: &serde_json::Value) -> Vec<Described> {
+        let config: Config = serde_json::from_value(json!({ "url": url, "tags": tags })).unwrap();
+        describe(&config.resolve(None, &mut Findings::default()).unwrap())
+    }
+
+    #[test]
+    fn a_full_request_on_a_serial_line_takes_the_time_that_its_characters_take() {
+        let tags: std::collections::BTreeMap<String, _> =
+            (0..125).map(|n| (format!("t{n}"), json!({ "at": format!("holding:{n}") }))).collect();
+        let plan = &described("rtu:///dev/ttyS0?baud=9600", &json!(tags))[0];
+        // 9.2 ms for the question, 292 ms for the answer, 4 ms of silence after each.
+        assert_eq!((plan.bytes(), plan.time().as_millis(), plan.is_too_much()), (263, 309, false));
+        assert_eq!(plan.requests[0].tags, 125);
+    }
+
+    #[test]
+    fn the_plan_is_told_by_interval() {
+        let tags = json!({
+            "a": { "at": "holding:0", "as": "f32" }, "b": { "at": "holding:2" }, "c": { "at": "coil:3" },
+            "slow": { "at": "holding:3", "every": "1m" },
+        });
+        let text: Vec<String> = described("tcp://plc", &tags).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "every 1s: 2 requests, 3 registers, 1 bits, 49 bytes\n  coil:3..3: 1 tags, 22 bytes\n  holding:0..2: 2 tags, \
+                 27 bytes",
+                "every 60s: 1 requests, 1 registers, 23 bytes\n  holding:3..3: 1 tags, 23 bytes"
+            ]
+        );
+    }
+}
