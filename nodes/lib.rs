@@ -6,6 +6,8 @@
 //! Nothing in here sees an edge, a metric, a signal or the YAML: see `fieldflow_contract` for what a node is.
 
 mod console;
+#[cfg(test)]
+mod follower;
 mod generate;
 #[cfg(feature = "modbus")]
 mod modbus;

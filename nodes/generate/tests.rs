@@ -6,18 +6,11 @@ use fieldflow_contract::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
-
-/// The time of day on tokio's time, so that a paused test holds both.
-struct Follower(Instant);
-
-impl Clock for Follower {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_000_000_000) + self.0.elapsed()
-    }
-}
+use crate::follower::Follower;
 
 async fn generator(options: Json) -> Generator {
-    let context = BuildContext::alone("gen", std::path::Path::new(""), Arc::new(Follower(Instant::now())));
+    let context =
+        BuildContext::alone("gen", std::path::Path::new(""), Arc::new(Follower::from(Timestamp(1_000_000_000))));
     let mut generator = Generator::new(&serde_json::from_value(options).unwrap(), &context).unwrap();
     Source::connect(&mut generator).await.unwrap();
     generator

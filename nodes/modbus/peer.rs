@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{BuildContext, Clock, Quality, Record, Source as _, Tally, Timestamp};
+use fieldflow_contract::{BuildContext, Quality, Record, Source as _, Tally, Timestamp};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::config::Config;
 use super::source::Poller;
+use crate::follower::Follower;
 
 /// A listening device.
 pub(super) struct Peer(TcpListener);
@@ -101,15 +102,6 @@ impl Asked {
     }
 }
 
-/// A clock that tells the microseconds since the test began, of tokio's time.
-struct TestClock(tokio::time::Instant);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(i64::try_from(self.0.elapsed().as_micros()).unwrap())
-    }
-}
-
 /// A source of these tags, with other options beside them, and its counters.
 pub(super) fn source(url: &str, tags: &Json, options: &Json) -> (Poller, Tally) {
     let mut all = json!({ "tags": tags });
@@ -121,7 +113,7 @@ pub(super) fn source(url: &str, tags: &Json, options: &Json) -> (Poller, Tally) 
 
 /// Several sources on one line.
 pub(super) fn sources(url: &str, options: &[Json]) -> Vec<Poller> {
-    let clock = Arc::new(TestClock(tokio::time::Instant::now()));
+    let clock = Arc::new(Follower::from(Timestamp(0)));
     let poller = |options: &Json| {
         let mut all = json!({ "url": url, "every": "1ms", "timeout": "30s" });
         all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());

@@ -4,15 +4,7 @@ use fieldflow_contract::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
-
-/// The time of day on tokio's time, so that a paused test holds both.
-struct Follower(Instant);
-
-impl Clock for Follower {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_000_000_000) + self.0.elapsed()
-    }
-}
+use crate::follower::Follower;
 
 fn line(time: &str, value: i64) -> String {
     format!("{{\"t\":\"2026-01-01T{time}Z\",\"tag\":\"replay.n\",\"value\":{value}}}\n")
@@ -29,7 +21,7 @@ impl Playing {
         std::fs::write(folder.path().join("in.jsonl"), text).unwrap();
         let mut all = json!({ "path": "in.jsonl" });
         all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        let clock = Arc::new(Follower(Instant::now()));
+        let clock = Arc::new(Follower::from(Timestamp(1_000_000_000)));
         let context = BuildContext::alone("replay", folder.path(), clock);
         Self { player: Player::new(serde_json::from_value(all).unwrap(), &context), folder }
     }
