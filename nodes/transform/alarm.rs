@@ -7,6 +7,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
     Role, Tag, Timestamp, Transform, Value,
@@ -14,11 +16,13 @@ use fieldflow_contract::{
 
 use self::config::Config;
 use self::state::{Limits, State, Watched};
-use super::naming::Naming;
-use super::number::number;
-use super::per_tag::{Deadlines, Heard, PerTag, Queued};
-use super::rules::Rules;
-use super::shelf::Shelf;
+use crate::transform::kit::batches::{Fate, Frame, edit};
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::names::Naming;
+use crate::transform::kit::number::number;
+use crate::transform::kit::per_tag::PerTag;
+use crate::transform::kit::rules::Rules;
+use crate::transform::kit::shelf::Shelf;
 
 /// `type: alarm`
 pub(crate) struct Alarm;
@@ -70,10 +74,8 @@ struct Tracked {
     name: Option<Tag>,
     watched: Watched,
     is_uncertain: bool,
-    /// The last record, and when it came.
+    /// The time of the last record.
     time: Timestamp,
-    heard: Heard,
-    queued: Queued,
 }
 
 impl Tracked {
@@ -94,44 +96,43 @@ impl Tracked {
         }
     }
 
-    /// Wants to be looked at when a delay runs out by the machine's clock.
-    fn look_again(&mut self, place: u32, limits: &Limits, deadlines: &mut Deadlines) {
-        if let Some(next) = self.watched.next_turn(limits) {
-            deadlines.set(place, self.heard.after(next.since(self.time)), &mut self.queued);
-        }
+    /// How long after the last record a delay runs out, if there is one.
+    fn wait(&mut self, limits: &Limits) -> Option<Duration> {
+        self.watched.next_turn(limits).map(|next| next.since(self.time))
     }
 }
 
 impl Alarms {
     fn watch(&mut self, batch: &Batch, transitions: &mut Vec<Record>) {
         let Self { rules, names, tags, deadlines, shelf } = self;
-        let heard = Heard::received(batch.received());
         for record in batch.records() {
             let Some(limits) = rules.of(record.tag) else { continue };
-            let (place, tracked) = tags.of(record.tag, || Tracked {
+            let tracked = tags.of(record.tag, || Tracked {
                 name: names.of(record.tag),
                 watched: Watched::new(limits, shelf.take(record.tag.name()).unwrap_or_default()),
                 is_uncertain: false,
                 time: record.time,
-                heard,
-                queued: Queued::default(),
             });
             // What waited on disk is no news if something newer was seen meanwhile.
             if batch.is_replayed() && record.time < tracked.time {
                 continue;
             }
             tracked.see(limits, record, transitions);
-            (tracked.time, tracked.heard) = (record.time, heard);
-            tracked.look_again(place, limits, deadlines);
+            tracked.time = record.time;
+            match tracked.wait(limits) {
+                Some(wait) => deadlines.set(record.tag, wait, batch.received()),
+                None => deadlines.clear(record.tag),
+            }
         }
     }
 
     /// Sends transitions on, and keeps the states over a restart.
     fn tell(&mut self, transitions: Vec<Record>, now: Timestamp, out: &mut Outputs) {
-        let Some(batch) = Batch::new(transitions, now) else { return };
-        let states = self.tags.iter().map(|(tag, tracked)| (tag.name(), tracked.watched.told()));
-        self.shelf.store(states.filter(|(_, told)| *told != State::Normal));
-        out.emit_to(ALARMS, batch);
+        if !transitions.is_empty() {
+            let states = self.tags.iter().map(|(tag, tracked)| (tag.name(), tracked.watched.told()));
+            self.shelf.store(states.filter(|(_, told)| *told != State::Normal));
+            Frame::at(now).emit_to(ALARMS, transitions, out);
+        }
     }
 }
 
@@ -140,18 +141,10 @@ impl Transform for Alarms {
         let (mut transitions, received) = (Vec::new(), batch.received());
         self.watch(&batch, &mut transitions);
         let Self { rules, names, .. } = self;
-        let mut has_name = |tag: Tag| rules.index(tag).is_none() || names.of(tag).is_some();
-        if batch.records().iter().all(|record| has_name(record.tag)) {
-            out.emit(batch);
-        } else {
-            let refused = batch.clone().filter(|record| !has_name(record.tag));
-            if let Some(batch) = batch.filter(|record| has_name(record.tag)) {
-                out.emit(batch);
-            }
-            if let Some(batch) = refused {
-                out.reject(batch);
-            }
-        }
+        edit(batch, out, |record| {
+            let has_name = !rules.names(record.tag) || names.of(record.tag).is_some();
+            if has_name { Fate::Passes } else { Fate::Rejected }
+        });
         self.tell(transitions, received, out);
         Ok(())
     }
@@ -161,17 +154,14 @@ impl Transform for Alarms {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.deadlines.look(now);
         let mut transitions = Vec::new();
-        while let Some(due) = self.deadlines.pop(now) {
-            let Some((tag, tracked)) = self.tags.at(due.place) else { continue };
-            let Some(limits) = self.rules.of(tag).filter(|_| due.is_for(&mut tracked.queued)) else { continue };
-            if let Some(next) = tracked.watched.next_turn(limits)
-                && tracked.heard.is_over(next.since(tracked.time), now)
-            {
-                let time = tracked.time + tracked.heard.until(now);
-                tracked.turn(limits, time, &mut transitions);
+        while let Some((tag, waited)) = self.deadlines.pop(now) {
+            let (Some(limits), Some(tracked)) = (self.rules.of(tag), self.tags.get(tag)) else { continue };
+            tracked.turn(limits, tracked.time + waited, &mut transitions);
+            if let Some(wait) = tracked.wait(limits) {
+                self.deadlines.extend(tag, wait);
             }
-            tracked.look_again(due.place, limits, &mut self.deadlines);
         }
         self.tell(transitions, now, out);
     }

@@ -7,8 +7,9 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::rules::Rules;
-use super::sieve::{amend, sieve, spoilt};
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 /// `type: clamp`
 pub(crate) struct Clamp;
@@ -116,8 +117,6 @@ fn check(rule: &Rule, at: &At, findings: &mut Findings) {
 
 struct Clamper {
     rules: Rules<Limits>,
-    /// Whether any rule drops at all.
-    drops: bool,
 }
 
 struct Limits {
@@ -138,8 +137,7 @@ enum Place {
 
 impl Clamper {
     fn new(config: Config) -> Self {
-        let drops = config.rules.iter().any(|rule| rule.on_exceed == OnExceed::Drop);
-        Self { rules: Rules::new(config.rules.into_iter().map(|rule| (rule.tags.clone(), Limits::new(&rule)))), drops }
+        Self { rules: Rules::new(config.rules.into_iter().map(|rule| (rule.tags.clone(), Limits::new(&rule)))) }
     }
 }
 
@@ -186,26 +184,25 @@ impl Limits {
         Place::Outside(Some(integer.filter(|_| is_inside).unwrap_or(Value::F64(limit))))
     }
 
-    /// What becomes of a record, if it changes.
-    fn judge(&self, record: &Record) -> Option<(Value, Quality)> {
+    fn judge(&self, record: &Record) -> Fate {
         if record.quality.is_bad() {
-            return None;
+            return Fate::Passes;
         }
-        let kept = |reason| Some((record.value.clone(), spoilt(record.quality, reason)));
+        let marked = |reason| {
+            let quality = worse(record.quality, reason);
+            if quality == record.quality { Fate::Passes } else { Fate::Becomes(Record { quality, ..record.clone() }) }
+        };
         match (self.place(&record.value), self.on_exceed) {
-            (Place::Inside, _) => None,
-            (Place::NoNumber, _) => kept(Quality::BAD_TYPE_MISMATCH),
-            (Place::Outside(None), _) | (_, OnExceed::Bad) => kept(Quality::BAD_OUT_OF_RANGE),
-            (_, OnExceed::Uncertain) => kept(Quality::UNCERTAIN_OUT_OF_RANGE),
-            (Place::Outside(Some(limit)), _) if record.quality.is_good() => Some((limit, Quality::GOOD_CLAMPED)),
-            (Place::Outside(Some(limit)), _) => Some((limit, record.quality)),
+            (Place::Inside, _) => Fate::Passes,
+            (Place::NoNumber, _) => marked(Quality::BAD_TYPE_MISMATCH),
+            (Place::Outside(_), OnExceed::Drop) => Fate::Goes("out_of_range"),
+            (Place::Outside(None), _) | (_, OnExceed::Bad) => marked(Quality::BAD_OUT_OF_RANGE),
+            (_, OnExceed::Uncertain) => marked(Quality::UNCERTAIN_OUT_OF_RANGE),
+            (Place::Outside(Some(value)), _) => {
+                let quality = if record.quality.is_good() { Quality::GOOD_CLAMPED } else { record.quality };
+                Fate::Becomes(Record { value, quality, ..*record })
+            }
         }
-    }
-
-    fn is_dropped(&self, record: &Record) -> bool {
-        self.on_exceed == OnExceed::Drop
-            && !record.quality.is_bad()
-            && matches!(self.place(&record.value), Place::Outside(_))
     }
 }
 
@@ -216,18 +213,7 @@ fn single(limit: f64) -> Value {
 
 impl Transform for Clamper {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let before = batch.len();
-        let mut kept = Some(batch);
-        if self.drops {
-            kept = kept.and_then(|batch| {
-                sieve(batch, |record| !self.rules.of(record.tag).is_some_and(|limits| limits.is_dropped(record)))
-            });
-            out.filtered("out_of_range", (before - kept.as_ref().map_or(0, Batch::len)) as u64);
-        }
-        if let Some(mut batch) = kept {
-            amend(&mut batch, |record| self.rules.of(record.tag).and_then(|limits| limits.judge(record)));
-            out.emit(batch);
-        }
+        edit(batch, out, |record| self.rules.of(record.tag).map_or(Fate::Passes, |limits| limits.judge(record)));
         Ok(())
     }
 }

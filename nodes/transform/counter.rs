@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Timestamp, Transform, Value,
+    Tag, Timestamp, Transform, Value,
 };
 
 use self::config::{Config, Output, Reset, Rule};
 use self::count::{Amount, Dial, Step};
 use self::kept::Kept;
-use super::edit::{Fate, edit};
-use super::naming::Naming;
-use super::number::slope;
-use super::per_tag::PerTag;
-use super::rules::Rules;
-use super::shelf::Shelf;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::names::Naming;
+use crate::transform::kit::number::slope;
+use crate::transform::kit::per_tag::PerTag;
+use crate::transform::kit::rules::Rules;
+use crate::transform::kit::shelf::Shelf;
 
 /// `type: counter`
 pub(crate) struct Counter;
@@ -55,7 +55,6 @@ rules:
         Ok(Node::transform(Counters {
             rules: Rules::new(rules.collect::<Result<Vec<_>, BuildError>>()?),
             last: PerTag::default(),
-            fates: Vec::new(),
             shelf: Shelf::new(&context.saved, &context.tally),
             save_every: config.save_every.0,
             save_at: None,
@@ -66,7 +65,6 @@ rules:
 struct Counters {
     rules: Rules<Counting>,
     last: PerTag<Option<Kept>>,
-    fates: Vec<Fate>,
     shelf: Shelf<Kept>,
     save_every: Duration,
     /// When to store, if there is something new to store.
@@ -91,29 +89,26 @@ impl Counting {
         })
     }
 
-    /// Counts a record and puts the result in the place of its value.
-    fn apply(&self, last: &mut Option<Kept>, record: &mut Record, is_replayed: bool) -> Fate {
+    /// Counts a record. What leaves bears this name, and the result in the place of the value.
+    fn judge(&self, last: &mut Option<Kept>, record: &Record, name: Tag, is_replayed: bool) -> Fate {
+        let leaves = |value, quality| Fate::Becomes(Record { tag: name, quality, time: record.time, value });
         if !is_reading(record.quality) {
-            let total = last.map_or(Value::Null, |last| last.total.value());
-            record.value = if self.output == Output::Total { total } else { Value::Null };
-            return Fate::Pass;
+            let total = last.filter(|_| self.output == Output::Total).map(|last| last.total.value());
+            return leaves(total.unwrap_or_default(), record.quality);
         }
         let reading = Amount::read(&record.value);
         let shown = |reading: &Amount| self.dial.shows(*reading);
         let raw = match reading.and_then(|raw| Some(raw).filter(shown).ok_or(Quality::BAD_OUT_OF_RANGE)) {
             Ok(raw) => raw,
-            Err(wrong) => {
-                record.quality = wrong;
-                return Fate::Pass;
-            }
+            Err(wrong) => return leaves(record.value.clone(), wrong),
         };
         let Some(before) = *last else {
             *last = Some(Kept { raw, total: Amount::NONE, time: record.time.0 });
-            record.value = Amount::NONE.value();
-            return if self.output == Output::Total { Fate::Pass } else { Fate::Filter("first") };
+            let is_told = self.output == Output::Total;
+            return if is_told { leaves(Amount::NONE.value(), record.quality) } else { Fate::Goes("first") };
         };
         if raw.is_below(before.raw) && is_late(before.time(), record.time, is_replayed) {
-            return Fate::Filter("late");
+            return Fate::Goes("late");
         }
         let step = self.dial.step(before.raw, raw);
         let delta = match step {
@@ -122,24 +117,20 @@ impl Counting {
         };
         let Some(total) = before.total.plus(delta) else {
             // There is no room for more; the next one finds none either.
-            record.quality = Quality::BAD_OUT_OF_RANGE;
-            record.value = before.total.value();
-            return Fate::Pass;
+            return leaves(before.total.value(), Quality::BAD_OUT_OF_RANGE);
         };
         *last = Some(Kept { raw, total, time: record.time.0 });
-        record.value = match (self.output, step) {
+        let value = match (self.output, step) {
             (Output::Total, _) => total.value(),
-            (_, Step::Unknown) => return Fate::Filter("reset"),
+            (_, Step::Unknown) => return Fate::Goes("reset"),
             (Output::Delta, _) => delta.value(),
             (Output::Rate, _) => match record.time.since(before.time()).as_micros() as u64 {
-                0 => return Fate::Filter("time"),
+                0 => return Fate::Goes("time"),
                 gap => Value::F64(slope(&Value::U64(0), &delta.value(), self.per, gap).unwrap_or(f64::NAN)),
             },
         };
-        if matches!(record.value, Value::F64(rate) if !rate.is_finite()) {
-            record.quality = Quality::BAD_OUT_OF_RANGE;
-        }
-        Fate::Pass
+        let has_room = !matches!(value, Value::F64(rate) if !rate.is_finite());
+        leaves(value, if has_room { record.quality } else { Quality::BAD_OUT_OF_RANGE })
     }
 }
 
@@ -163,22 +154,16 @@ impl Counters {
 
 impl Transform for Counters {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        // A shared batch is copied only if there is something to change in it.
-        let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) else {
-            out.emit(batch);
-            return Ok(());
-        };
         let (received, is_replayed) = (batch.received(), batch.is_replayed());
-        let Self { rules, last, fates, shelf, .. } = self;
+        let Self { rules, last, shelf, .. } = self;
         let mut has_counted = false;
-        edit(batch, first, fates, out, |record| {
-            let Some(rule) = rules.of_mut(record.tag) else { return Fate::Pass };
-            let Some(name) = rule.names.of(record.tag) else { return Fate::Reject };
-            let (_, last) = last.of(record.tag, || shelf.take(record.tag.name()));
+        edit(batch, out, |record| {
+            let Some(rule) = rules.of_mut(record.tag) else { return Fate::Passes };
+            let Some(name) = rule.names.of(record.tag) else { return Fate::Rejected };
+            let last = last.of(record.tag, || shelf.take(record.tag.name()));
             let before = *last;
-            let fate = rule.apply(last, record, is_replayed);
+            let fate = rule.judge(last, record, name, is_replayed);
             has_counted |= before != *last;
-            record.tag = name;
             fate
         });
         if has_counted {

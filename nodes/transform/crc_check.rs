@@ -2,7 +2,6 @@
 
 mod algorithm;
 mod catalogue;
-mod encoding;
 mod names;
 mod place;
 mod sums;
@@ -15,9 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::algorithm::{Algorithm, Checksum};
-use self::encoding::Encoding;
 use self::place::{Place, Position};
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::encoding::Encoding;
+use crate::transform::kit::rules::Rules;
 
 /// `type: crc_check`
 pub(crate) struct CrcCheck;
@@ -61,7 +61,7 @@ pub(crate) struct Config {
     /// How the frame is written in the value: `binary`, bytes; `hex` or `base64`, text or bytes that hold it. What is stripped
     /// is written the same way, hex in lower-case digits. Default `binary`.
     #[serde(default)]
-    pub(crate) encoding: Encoding,
+    pub(crate) encoding: Written,
     /// Whether a frame that passes leaves without its check sum. Default true.
     #[serde(default = "yes")]
     pub(crate) strip: bool,
@@ -85,6 +85,30 @@ pub(crate) enum Endian {
     Little,
     /// The high byte first.
     Big,
+}
+
+/// How the frame is written in the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Written {
+    /// The bytes themselves.
+    #[default]
+    Binary,
+    /// Two hex digits a byte.
+    Hex,
+    /// Base64.
+    Base64,
+}
+
+impl Written {
+    fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Binary => None,
+            Self::Hex => Some(Encoding::Hex),
+            Self::Base64 => Some(Encoding::Base64),
+        }
+    }
 }
 
 /// What becomes of a frame that fails.
@@ -114,7 +138,7 @@ on_fail: reject
     type Config = Config;
 
     fn ports(config: &Config) -> Ports {
-        let takes = if config.encoding == Encoding::Binary { Carries::Bytes } else { Carries::Any };
+        let takes = if config.encoding == Written::Binary { Carries::Bytes } else { Carries::Any };
         Ports::transform(takes, Carries::Same).with_rejected()
     }
 
@@ -132,13 +156,12 @@ on_fail: reject
         Ok(Node::transform(Checker {
             place: Place::new(config.at, config.over, checksum.bytes()),
             checksum,
-            tags: config.tags.map(|tags| Rules::new([(tags, ())])),
+            tags: Rules::one(config.tags, ()),
             endian: config.endian,
-            encoding: config.encoding,
+            encoding: config.encoding.encoding(),
             strip: config.strip,
             on_fail: config.on_fail,
             tally: context.tally.clone(),
-            verdicts: Vec::new(),
             frame: Vec::new(),
         }))
     }
@@ -147,14 +170,13 @@ on_fail: reject
 struct Checker {
     checksum: Checksum,
     place: Place,
-    tags: Option<Rules<()>>,
+    tags: Rules<()>,
     endian: Endian,
-    encoding: Encoding,
+    /// How the frame is written, if it is text.
+    encoding: Option<Encoding>,
     strip: bool,
     on_fail: OnFail,
     tally: Tally,
-    /// What is to be done with each record of the batch at hand.
-    verdicts: Vec<Verdict>,
     /// The frame at hand, where it is written as text.
     frame: Vec<u8>,
 }
@@ -171,22 +193,18 @@ enum Verdict {
 
 impl Checker {
     fn judge(&mut self, record: &Record) -> Verdict {
-        let is_checked = match &mut self.tags {
-            Some(tags) => tags.index(record.tag).is_some(),
-            None => true,
-        };
-        if !is_checked || record.quality.is_bad() {
+        if record.quality.is_bad() || !self.tags.names(record.tag) {
             return Verdict::Keep;
         }
         let payload: &[u8] = match &record.value {
             Value::Bytes(bytes) => bytes,
-            Value::Text(text) if self.encoding != Encoding::Binary => text.as_bytes(),
+            Value::Text(text) if self.encoding.is_some() => text.as_bytes(),
             _ => return Verdict::Spoil,
         };
         let frame = match self.encoding {
-            Encoding::Binary => payload,
-            _ if self.encoding.decode(payload, &mut self.frame) => &self.frame,
-            _ => return Verdict::Fail,
+            None => payload,
+            Some(encoding) if encoding.read(payload, &mut self.frame) => &self.frame,
+            Some(_) => return Verdict::Fail,
         };
         let Some(parts) = self.place.find(frame) else { return Verdict::Fail };
         let computed = self.checksum.of(parts.covered);
@@ -208,7 +226,7 @@ impl Checker {
                 &stripped
             }
         };
-        Verdict::Strip(match (self.encoding.encode(left), &record.value) {
+        Verdict::Strip(match (self.encoding.map(|encoding| encoding.write(left)), &record.value) {
             (None, _) => Value::Bytes(left.into()),
             (Some(text), Value::Text(_)) => Value::Text(text.into()),
             (Some(text), _) => Value::Bytes(text.as_bytes().into()),
@@ -235,51 +253,24 @@ pub(super) fn number(bytes: &[u8], endian: Endian) -> u64 {
 }
 
 impl Transform for Checker {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let mut verdicts = std::mem::take(&mut self.verdicts);
-        verdicts.extend(batch.records().iter().map(|record| self.judge(record)));
-        let failed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Fail)).count() as u64;
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        let mut failed = 0;
+        edit(batch, out, |record| match self.judge(record) {
+            Verdict::Keep => Fate::Passes,
+            Verdict::Strip(value) => Fate::Becomes(Record { value, ..*record }),
+            Verdict::Spoil => Fate::Becomes(Record { quality: Quality::BAD_TYPE_MISMATCH, ..record.clone() }),
+            Verdict::Fail => {
+                failed += 1;
+                match self.on_fail {
+                    OnFail::Reject => Fate::Rejected,
+                    OnFail::Drop => Fate::Goes("crc_failed"),
+                    OnFail::Mark => Fate::Becomes(Record { quality: Quality::BAD_DECODING, ..record.clone() }),
+                }
+            }
+        });
         if failed != 0 {
             self.tally.add("crc_failed", failed);
         }
-        let mut rejected = Vec::new();
-        if failed != 0 && self.on_fail == OnFail::Reject {
-            let failed = batch.records().iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fail));
-            rejected.extend(failed.map(|(record, _)| record.clone()));
-        }
-        let (received, leaves) = (batch.received(), self.on_fail != OnFail::Mark && failed != 0);
-        // A batch of which nothing changes goes on as it is, even if others read it too.
-        let changes = |verdict: &Verdict| match verdict {
-            Verdict::Keep => false,
-            Verdict::Strip(_) | Verdict::Spoil => true,
-            Verdict::Fail => self.on_fail == OnFail::Mark,
-        };
-        if verdicts.iter().any(changes) {
-            for (record, verdict) in batch.records_mut().iter_mut().zip(&mut verdicts) {
-                match verdict {
-                    Verdict::Strip(value) => record.value = std::mem::take(value),
-                    Verdict::Spoil => record.quality = Quality::BAD_TYPE_MISMATCH,
-                    Verdict::Fail if self.on_fail == OnFail::Mark => record.quality = Quality::BAD_DECODING,
-                    Verdict::Fail | Verdict::Keep => {}
-                }
-            }
-        }
-        let kept = if leaves {
-            let mut fate = verdicts.iter();
-            batch.filter(|_| !matches!(fate.next(), Some(Verdict::Fail)))
-        } else {
-            Some(batch)
-        };
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
-        match Batch::new(rejected, received) {
-            Some(rejected) => out.reject(rejected),
-            None if leaves => out.filtered("crc_failed", failed),
-            None => {}
-        }
-        verdicts.clear();
-        self.verdicts = verdicts;
         Ok(())
     }
 }

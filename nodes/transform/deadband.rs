@@ -9,8 +9,8 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::rules::Rules;
-use super::sieve::sieve;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::rules::Rules;
 
 /// `type: deadband`
 pub(crate) struct Deadband;
@@ -302,18 +302,11 @@ fn integer(value: &Value) -> Option<i128> {
 
 impl Transform for Gate {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let (mut within, mut too_soon) = (0, 0);
-        let kept = sieve(batch, |record| {
-            let verdict = self.judge(record);
-            within += u64::from(verdict == Verdict::Within);
-            too_soon += u64::from(verdict == Verdict::TooSoon);
-            verdict == Verdict::Passes
+        edit(batch, out, |record| match self.judge(record) {
+            Verdict::Passes => Fate::Passes,
+            Verdict::Within => Fate::Goes("deadband"),
+            Verdict::TooSoon => Fate::Goes("min_interval"),
         });
-        out.filtered("deadband", within);
-        out.filtered("min_interval", too_soon);
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
         Ok(())
     }
 }

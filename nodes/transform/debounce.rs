@@ -9,9 +9,9 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::deadlines::Deadlines;
-use super::rules::Rules;
-use super::sieve::rewrite;
+use crate::transform::kit::batches::{Frame, rewrite};
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::rules::Rules;
 
 /// `type: debounce`
 pub(crate) struct Debounce;
@@ -199,12 +199,9 @@ impl Debouncer {
 impl Transform for Debouncer {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (received, mut gone) = (batch.received(), Gone::default());
-        let kept = rewrite(batch, |record, before| self.judge(record, received, before, &mut gone));
+        rewrite(batch, out, |record, before| self.judge(record, received, before, &mut gone));
         out.filtered("duplicate", gone.repeats);
         out.filtered("bounce", gone.bounces);
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
         Ok(())
     }
 
@@ -215,14 +212,12 @@ impl Transform for Debouncer {
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.deadlines.look(now);
         let mut settled = Vec::new();
-        while let Some(tag) = self.deadlines.pop(now) {
+        while let Some((tag, _)) = self.deadlines.pop(now) {
             if let (Some(&hold), Some(state)) = (self.rules.of(tag), self.states.slot(tag)) {
                 settled.extend(state.settle(hold));
             }
         }
-        if let Some(batch) = Batch::new(settled, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(settled, out);
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
@@ -231,9 +226,7 @@ impl Transform for Debouncer {
             self.deadlines.drain().filter_map(|tag| states.slot(tag).as_mut().and_then(|state| state.next.take()));
         let mut next: Vec<Record> = next.collect();
         next.sort_by_key(|record| record.time);
-        if let Some(batch) = Batch::new(next, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(next, out);
     }
 }
 

@@ -9,7 +9,7 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::sieve::sieve;
+use crate::transform::kit::batches::{Fate, edit};
 
 /// `type: dedupe`
 pub(crate) struct Dedupe;
@@ -91,12 +91,7 @@ impl Gate {
 
 impl Transform for Gate {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let before = batch.len();
-        let kept = sieve(batch, |record| self.passes(record));
-        out.filtered("duplicate", (before - kept.as_ref().map_or(0, Batch::len)) as u64);
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
+        edit(batch, out, |record| if self.passes(record) { Fate::Passes } else { Fate::Goes("duplicate") });
         Ok(())
     }
 }

@@ -9,10 +9,13 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::renamed::{Named, Renamer};
-use super::table::{self, Table};
-use super::{lookup, names};
+use crate::transform::kit::renamed::{Named, Renamer};
+mod lookup;
+mod table;
+
+use self::table::Table;
 use crate::template::Template;
+use crate::transform::kit::names;
 
 /// `type: enrich`
 pub(crate) struct Enrich;

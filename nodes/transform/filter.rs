@@ -7,8 +7,9 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::condition::{Asked, Condition, Met};
-use super::expression::Expressions;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::condition::{Asked, Condition, Met};
+use crate::transform::kit::expression::Expressions;
 
 /// `type: filter`
 pub(crate) struct Filter;
@@ -79,7 +80,7 @@ drop: { tags: \"oven.debug.*\" }
         let (keep, drop) = (asked(config.keep)?, asked(config.drop)?);
         let known = TagMap::default();
         let tally = context.tally.clone();
-        Ok(Node::transform(Gate { tags: config.tags, keep, drop, expressions, known, verdicts: Vec::new(), tally }))
+        Ok(Node::transform(Gate { tags: config.tags, keep, drop, expressions, known, tally }))
     }
 }
 
@@ -89,8 +90,6 @@ struct Gate {
     drop: Option<Asked>,
     expressions: Expressions,
     known: TagMap<Known>,
-    /// The verdicts on the records of one batch, here so that they need no new memory each time.
-    verdicts: Vec<Verdict>,
     tally: Tally,
 }
 
@@ -102,47 +101,34 @@ struct Known {
     level: Level,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passes,
-    Goes,
-    Rejected,
-}
-
 impl Gate {
-    fn verdict(&mut self, record: &Record) -> Verdict {
-        let verdict = self.judge(record);
-        self.expressions.saw(record);
-        verdict
-    }
-
-    fn judge(&mut self, record: &Record) -> Verdict {
+    fn judge(&mut self, record: &Record) -> Fate {
         let level = record.quality.level();
         let known = self.known.slot(record.tag).get_or_insert_with(|| Known {
             is_for: self.tags.as_ref().is_none_or(|tags| tags.selects(record.tag)),
             level: Level::Good,
         });
         if !known.is_for {
-            return Verdict::Passes;
+            return Fate::Passes;
         }
         let changed = std::mem::replace(&mut known.level, level) != level;
-        let unless_changed = if changed { Verdict::Passes } else { Verdict::Goes };
+        let unless_changed = if changed { Fate::Passes } else { Fate::Goes("condition") };
         if let Some(keep) = &mut self.keep {
             match keep.of(record, &mut self.expressions) {
                 Met::Yes => {}
                 Met::NotByValue | Met::Unknown | Met::Failed if changed => {}
-                Met::No | Met::NotByValue | Met::Unknown => return Verdict::Goes,
-                Met::Failed => return Verdict::Rejected,
+                Met::No | Met::NotByValue | Met::Unknown => return Fate::Goes("condition"),
+                Met::Failed => return Fate::Rejected,
             }
         }
         match &mut self.drop {
-            None => Verdict::Passes,
+            None => Fate::Passes,
             Some(drop) => match drop.of(record, &mut self.expressions) {
                 Met::Yes if drop.judges_values() => unless_changed,
-                Met::Yes => Verdict::Goes,
-                Met::No | Met::NotByValue | Met::Unknown => Verdict::Passes,
-                Met::Failed if changed => Verdict::Passes,
-                Met::Failed => Verdict::Rejected,
+                Met::Yes => Fate::Goes("condition"),
+                Met::No | Met::NotByValue | Met::Unknown => Fate::Passes,
+                Met::Failed if changed => Fate::Passes,
+                Met::Failed => Fate::Rejected,
             },
         }
     }
@@ -150,26 +136,13 @@ impl Gate {
 
 impl Transform for Gate {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let mut verdicts = std::mem::take(&mut self.verdicts);
-        verdicts.clear();
-        verdicts.extend(batch.records().iter().map(|record| self.verdict(record)));
-        let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
-        let only = |batch: Batch, wanted| {
-            let mut verdicts = verdicts.iter();
-            batch.filter(|_| verdicts.next() == Some(&wanted))
-        };
-        let rejected = count(Verdict::Rejected);
-        out.filtered("condition", count(Verdict::Goes) as u64);
-        let rejects = (rejected != 0).then(|| only(batch.clone(), Verdict::Rejected)).flatten();
-        // A batch of which all passes goes on as it is, even if others read it too.
-        let passed = if count(Verdict::Passes) == batch.len() { Some(batch) } else { only(batch, Verdict::Passes) };
-        self.verdicts = verdicts;
-        if let Some(passed) = passed {
-            out.emit(passed);
-        }
-        if let Some(rejects) = rejects {
-            self.tally.add("no_answer", rejected as u64);
-            out.reject(rejects);
+        let rejected = edit(batch, out, |record| {
+            let fate = self.judge(record);
+            self.expressions.saw(record);
+            fate
+        });
+        if rejected != 0 {
+            self.tally.add("no_answer", rejected);
         }
         Ok(())
     }

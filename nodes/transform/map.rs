@@ -1,17 +1,17 @@
 //! `map`: values worked out by an expression.
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality,
-    Record, Role, Tag, TagMap, TagSelector, Tally, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, TagSelector, Tally, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::expression::{self, Expression, Expressions};
-use super::frame::Frame;
-use super::names;
-use super::rules::Rules;
-use crate::template::Template;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::expression::{self, Expression, Expressions};
+use crate::transform::kit::names::{self, Naming};
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 /// `type: map`
 pub(crate) struct Map;
@@ -168,18 +168,18 @@ impl Mapping {
         let mut compile = |text: &str| expressions.compile(text).map_err(|wrong| BuildError(wrong.message()));
         let value = compile(&rule.value)?;
         let quality = rule.quality.as_deref().map(&mut compile).transpose()?;
-        let naming = rule.tag.as_deref().map(Naming::new).transpose()?;
+        let naming = rule.tag.as_deref().map(|text| Naming::new(Some(text))).transpose()?;
         let keep = rule.keep.unwrap_or(true);
         Ok((rule.tags, Self { value, quality, naming, keep, on_bad: rule.on_bad }))
     }
 
     /// The value and the quality for this record; no value where there is no result.
     fn work_out(&self, record: &Record, all: &mut Expressions, words: &mut Words) -> (Option<Value>, Quality) {
-        let worse = |reason: Quality| if record.quality.is_bad() { record.quality } else { reason };
+        let worst = |reason| worse(record.quality, reason);
         let (value, mut quality) = match all.evaluate(&self.value, record) {
-            Ok((Value::Null, _)) => return (None, worse(Quality::BAD_NO_DATA)),
+            Ok((Value::Null, _)) => return (None, worst(Quality::BAD_NO_DATA)),
             Ok(result) => result,
-            Err(reason) => return (None, worse(reason)),
+            Err(reason) => return (None, worst(reason)),
         };
         if let Some(expression) = &self.quality {
             quality = match all.evaluate(expression, record) {
@@ -248,46 +248,8 @@ impl Transform for Mapper {
         if without != 0 {
             self.tally.add("no_result", without);
         }
-        frame.emit_to(Port::DEFAULT, passed, out);
-        frame.emit_to(Port::REJECTED, rejected, out);
+        frame.emit(passed, out);
+        frame.reject(rejected, out);
         Ok(())
-    }
-}
-
-/// Names made of the names of tags. Each is made once; that memory is bounded by the table of tags.
-#[derive(Debug)]
-struct Naming {
-    template: Template,
-    known: TagMap<Option<Tag>>,
-}
-
-impl Naming {
-    fn new(text: &str) -> Result<Self, BuildError> {
-        Ok(Self { template: names::parse(text, &[]).map_err(BuildError)?, known: TagMap::default() })
-    }
-
-    /// The new tag; `None` if the old one has not the parts that are wanted, or the new one cannot be stored.
-    fn of(&mut self, tag: Tag) -> Option<Tag> {
-        let Self { template, known } = self;
-        *known.slot(tag).get_or_insert_with(|| {
-            let name = template.expand(|_, to| to.push_str(tag.name())).ok()?;
-            Tag::new(&name).ok()
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_made_of_the_tags_own_or_there_is_none() {
-        let mut naming = Naming::new("{tag[1]}.long.x").unwrap();
-        let of = |naming: &mut Naming, name: &str| naming.of(Tag::new(name).unwrap()).map(Tag::name);
-        for _ in 0..2 {
-            assert_eq!(of(&mut naming, "names.a"), Some("a.long.x"));
-            assert_eq!(of(&mut naming, "names"), None);
-            assert_eq!(of(&mut naming, &format!("names.{}", "a".repeat(1018))), None, "the new name is too long");
-        }
     }
 }

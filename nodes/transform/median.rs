@@ -10,9 +10,9 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::number::compare;
-use super::rate::unusable;
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::number::{compare, unusable};
+use crate::transform::kit::rules::Rules;
 
 /// `type: median`
 pub(crate) struct Median;
@@ -131,16 +131,13 @@ impl Window {
 }
 
 impl Medians {
-    fn apply(&mut self, record: &mut Record) {
-        if self.rules.index(record.tag).is_none() {
-            return;
+    fn judge(&mut self, record: &Record) -> Fate {
+        if !self.rules.names(record.tag) {
+            return Fate::Passes;
         }
-        if !record.quality.is_bad()
-            && let Some(wrong) = unusable(&record.value)
-        {
-            record.quality = wrong;
-        }
-        let level = record.quality.level();
+        let wrong = if record.quality.is_bad() { None } else { unusable(&record.value) };
+        let quality = wrong.unwrap_or(record.quality);
+        let level = quality.level();
         let anew = || Window { level, last: record.time, arrived: VecDeque::new(), sorted: Vec::new() };
         let window = self.windows.slot(record.tag).get_or_insert_with(anew);
         let gap = record.time.since(window.last).max(window.last.since(record.time));
@@ -148,34 +145,31 @@ impl Medians {
             window.empty();
         }
         (window.level, window.last) = (level, record.time);
-        if level != Level::Bad {
-            record.value = window.median(std::mem::take(&mut record.value), self.samples);
+        match level {
+            Level::Bad if wrong.is_none() => Fate::Passes,
+            Level::Bad => Fate::Becomes(Record { quality, ..record.clone() }),
+            _ => Fate::Becomes(Record { value: window.median(record.value.clone(), self.samples), ..*record }),
         }
     }
 }
 
 impl Transform for Medians {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        // A shared batch is copied only if there is something to change in it.
-        if let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) {
-            batch.records_mut().iter_mut().skip(first).for_each(|record| self.apply(record));
-        }
-        out.emit(batch);
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| self.judge(record));
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, build, play};
     use super::*;
-    use fieldflow_contract::Saved;
+    use crate::transform::kit::testing::{at, build, play};
     use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
     fn one_wild_value_does_not_come_through() {
-        let mut node = build(&Median, json!({ "samples": 3 }), &Saved::default());
+        let mut node = build(&Median, json!({ "samples": 3 }));
         let values = [5, 6, 900, 6, 7, 20, 20].map(Value::I64);
         let told = play(&mut *node, values.map(|value| at("median.spike", 0, value)).to_vec());
         let told: Vec<Value> = told.into_iter().map(|record| record.value).collect();
@@ -196,7 +190,7 @@ mod tests {
         #[test]
         fn it_is_the_middle_of_the_last_values_sorted(values in prop::collection::vec(any_number(), 1..60), half in 1..6_usize) {
             let samples = 2 * half + 1;
-            let mut node = build(&Median, json!({ "samples": samples }), &Saved::default());
+            let mut node = build(&Median, json!({ "samples": samples }));
             let told = play(&mut *node, values.iter().map(|value| at("median.model", 0, value.clone())).collect());
             prop_assert_eq!(told.len(), values.len());
             for (n, told) in told.iter().enumerate() {

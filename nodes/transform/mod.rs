@@ -1,54 +1,54 @@
-//! Transforms: they make records out of records, one file each.
+//! Transforms: they make records out of records, one file each. `kit` holds what several of them are made of.
+//!
+//! **Order.** Behind a source they are best put in this order; none is needed:
+//!
+//! `crc_check`, `sequence` (frames as they came) → `decode` (for text also `split`) → `cast` → `quality` → `scale` →
+//! `clamp` → what is derived (`rate`, `counter`, `window`, `median`, `map`, `alarm`) → `deadband`, `dedupe`,
+//! `swinging_door`, `throttle` → `rename`, `enrich` → `encode`.
+//!
+//! Frames are checked while they are raw, limits are given in engineering units, and what is derived is made of all records,
+//! not of those that a filter has left. `filter` and `route` stand where they are needed; `stale` before any filter, which
+//! would make a tag that does not change look silent.
+//!
+//! **Rules for all of them**, which the options of each repeat where they matter:
+//!
+//! - A rule names its tags by a selector, and the first rule that names a tag is used. A record that no rule names passes as
+//!   it came.
+//! - A Bad number enters no arithmetic. The first Bad reason stays: a later one does not replace it. A change of quality passes
+//!   every filter and begins anew what is remembered of the tag, so that no fault and no end of one is hidden.
+//! - What cannot be worked on keeps its value and becomes Bad (`bad:type_mismatch`, `bad:out_of_range`). Only what cannot leave
+//!   at all goes to `rejected`, as it came.
+//! - What passes of a batch leaves as one batch for each port, in order; what is let go is counted with its reason. A batch in
+//!   which nothing changes is not copied.
+//! - `apply` has no clock. What waits for time to go by begins to wait at the next look at the clock, see `kit/deadlines.rs`.
+//! - What is remembered is remembered for each tag, and so bounded by the table of tags, or by a limit with a name.
 
 mod alarm;
 mod cast;
 mod clamp;
-mod condition;
 mod counter;
 mod crc_check;
 mod deadband;
-mod deadlines;
 mod debounce;
-mod decimal;
 mod decode;
 mod dedupe;
-mod edit;
 mod encode;
 mod enrich;
-#[cfg(feature = "expressions")]
-mod expression;
-#[cfg(not(feature = "expressions"))]
-#[path = "no_expression.rs"]
-mod expression;
 mod filter;
-mod frame;
-mod lookup;
+mod kit;
 #[cfg(feature = "expressions")]
 mod map;
 mod median;
-mod names;
-mod naming;
-mod number;
-mod per_tag;
-#[cfg(test)]
-mod playing;
 mod quality;
 mod rate;
 mod rename;
-mod renamed;
 mod round;
 mod route;
-mod rules;
 mod scale;
 mod sequence;
-mod shelf;
-mod sieve;
 mod split;
 mod stale;
 mod swinging_door;
-mod table;
-#[cfg(test)]
-mod testing;
 mod throttle;
 mod window;
 

@@ -1,15 +1,15 @@
 //! `quality`: overrides qualities, and holds back what is not good enough.
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality,
-    Record, Role, TagSelector, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, TagSelector, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::condition::{Qualities, Severity};
-use super::frame::Frame;
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::condition::{Qualities, Severity};
+use crate::transform::kit::rules::Rules;
 
 /// `type: quality`
 pub(crate) struct SetQuality;
@@ -121,46 +121,20 @@ enum Action {
 }
 
 impl Setter {
-    /// The quality that the record is to have; `None` if it is rejected.
-    fn quality(&mut self, record: &Record) -> Option<Quality> {
+    fn judge(&mut self, record: &Record) -> Fate {
         match self.rules.of(record.tag) {
-            Some(Action::Set(set, only)) if only.hold(record.quality) => Some(*set),
-            Some(Action::Hold(these)) if !these.hold(record.quality) => None,
-            _ => Some(record.quality),
+            Some(Action::Set(set, only)) if *set != record.quality && only.hold(record.quality) => {
+                Fate::Becomes(Record { quality: *set, ..record.clone() })
+            }
+            Some(Action::Hold(these)) if !these.hold(record.quality) => Fate::Rejected,
+            _ => Fate::Passes,
         }
     }
 }
 
 impl Transform for Setter {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let (mut first, mut all) = (None, true);
-        for (n, record) in batch.records().iter().enumerate() {
-            match self.quality(record) {
-                Some(quality) if quality == record.quality => {}
-                Some(_) => first = first.or(Some(n)),
-                None => all = false,
-            }
-        }
-        if all {
-            // A shared batch is copied only if there is something to change in it.
-            if let Some(first) = first {
-                for record in batch.records_mut().iter_mut().skip(first) {
-                    record.quality = self.quality(record).unwrap_or(record.quality);
-                }
-            }
-            out.emit(batch);
-            return Ok(());
-        }
-        let frame = Frame::of(&batch);
-        let (mut passed, mut rejected) = (Vec::with_capacity(batch.len()), Vec::new());
-        for record in batch.into_records() {
-            match self.quality(&record) {
-                Some(quality) => passed.push(Record { quality, ..record }),
-                None => rejected.push(record),
-            }
-        }
-        frame.emit_to(Port::DEFAULT, passed, out);
-        frame.emit_to(Port::REJECTED, rejected, out);
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| self.judge(record));
         Ok(())
     }
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality,
-    Record, Role, Span, TagMap, TagSelector, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::edit::{Fate, edit};
-use super::naming::{self, Naming};
-use super::number::{number, slope};
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::names::{self, Naming};
+use crate::transform::kit::number::{slope, unusable};
+use crate::transform::kit::rules::Rules;
 
 /// `type: rate`
 pub(crate) struct Rate;
@@ -87,7 +87,7 @@ as: \"{tag}.per_minute\"
                 .help("leave the option out to measure across any gap");
         }
         if let Some(name) = &config.name {
-            naming::check(name, &["tag"], At::from("as"), findings);
+            names::check_derived(name, &[], &"as".into(), findings);
         }
     }
 
@@ -101,7 +101,6 @@ as: \"{tag}.per_minute\"
                 non_negative: config.non_negative,
             },
             last: TagMap::default(),
-            fates: Vec::new(),
         }))
     }
 }
@@ -111,7 +110,6 @@ struct Rates {
     names: Naming,
     meter: Meter,
     last: TagMap<Last>,
-    fates: Vec<Fate>,
 }
 
 /// What the next value of a tag is measured from.
@@ -129,74 +127,55 @@ struct Meter {
 }
 
 impl Meter {
-    /// Puts the rate in the place of the value.
-    fn apply(&self, last: &mut Option<Last>, record: &mut Record) -> Fate {
-        if record.quality.is_bad() {
-            record.value = Value::Null;
-        } else if let Some(wrong) = unusable(&record.value) {
-            record.quality = wrong;
-        }
-        let level = record.quality.level();
-        let before = last.replace(Last { level, value: None });
+    /// The record that leaves, under this name: with the rate in the place of the value.
+    fn judge(&self, last: &mut Option<Last>, record: &Record, name: Tag) -> Fate {
+        let leaves = |value, quality| Fate::Becomes(Record { tag: name, quality, time: record.time, value });
+        let wrong = if record.quality.is_bad() { None } else { unusable(&record.value) };
+        let quality = wrong.unwrap_or(record.quality);
+        let level = quality.level();
         if level == Level::Bad {
-            return Fate::Pass;
+            *last = Some(Last { level, value: None });
+            let value = if wrong.is_some() { record.value.clone() } else { Value::Null };
+            return leaves(value, quality);
         }
-        let value = std::mem::take(&mut record.value);
-        let fate = match before {
-            Some(Last { level: before, .. }) if before < level => Fate::Pass,
+        match last.replace(Last { level, value: Some((record.value.clone(), record.time)) }) {
+            Some(before) if before.level < level => leaves(Value::Null, quality),
             Some(Last { level: before, value: Some((from, since)) }) if before == level => {
-                self.between((&from, since), &value, record)
+                match self.between((&from, since), record) {
+                    Ok(rate) if rate.is_finite() => leaves(Value::F64(rate), quality),
+                    Ok(rate) => leaves(Value::F64(rate), Quality::BAD_OUT_OF_RANGE),
+                    Err(reason) => Fate::Goes(reason),
+                }
             }
-            _ => Fate::Filter("first"),
-        };
-        *last = Some(Last { level, value: Some((value, record.time)) });
-        fate
+            _ => Fate::Goes("first"),
+        }
     }
 
-    fn between(&self, (from, since): (&Value, Timestamp), to: &Value, record: &mut Record) -> Fate {
-        let gap = record.time.since(since);
+    /// The rate from a value to a record, or why there is none.
+    fn between(&self, (from, since): (&Value, Timestamp), to: &Record) -> Result<f64, &'static str> {
+        let gap = to.time.since(since);
         if gap.is_zero() {
-            return Fate::Filter("time");
+            return Err("time");
         }
         if self.max_gap.is_some_and(|most| most < gap) {
-            return Fate::Filter("gap");
+            return Err("gap");
         }
-        let rate = slope(from, to, self.per, gap.as_micros() as u64).unwrap_or(f64::NAN);
+        let rate = slope(from, &to.value, self.per, gap.as_micros() as u64).unwrap_or(f64::NAN);
         if self.non_negative && rate < 0.0 {
-            return Fate::Filter("negative");
+            return Err("negative");
         }
-        if !rate.is_finite() {
-            record.quality = Quality::BAD_OUT_OF_RANGE;
-        }
-        record.value = Value::F64(rate);
-        Fate::Pass
-    }
-}
-
-/// Why there is no working with the value, if there is none.
-pub(super) fn unusable(value: &Value) -> Option<Quality> {
-    match number(value) {
-        None => Some(Quality::BAD_TYPE_MISMATCH),
-        Some(number) if !number.is_finite() => Some(Quality::BAD_OUT_OF_RANGE),
-        Some(_) => None,
+        Ok(rate)
     }
 }
 
 impl Transform for Rates {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        // A shared batch is copied only if there is something to change in it.
-        let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) else {
-            out.emit(batch);
-            return Ok(());
-        };
-        edit(batch, first, &mut self.fates, out, |record| {
-            if self.rules.index(record.tag).is_none() {
-                return Fate::Pass;
+        edit(batch, out, |record| {
+            if !self.rules.names(record.tag) {
+                return Fate::Passes;
             }
-            let Some(name) = self.names.of(record.tag) else { return Fate::Reject };
-            let fate = self.meter.apply(self.last.slot(record.tag), record);
-            record.tag = name;
-            fate
+            let Some(name) = self.names.of(record.tag) else { return Fate::Rejected };
+            self.meter.judge(self.last.slot(record.tag), record, name)
         });
         Ok(())
     }
@@ -204,9 +183,8 @@ impl Transform for Rates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, build, play, with};
     use super::*;
-    use fieldflow_contract::Saved;
+    use crate::transform::kit::testing::{at, build, play, with};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -216,14 +194,14 @@ mod tests {
 
     #[test]
     fn a_straight_ramp_of_decimals_has_one_rate() {
-        let mut node = build(&Rate, json!({ "per": "1m" }), &Saved::default());
+        let mut node = build(&Rate, json!({ "per": "1m" }));
         let ramp = (0..100).map(|n| at("rate.ramp", n, Value::F64((20 + n) as f64 / 10.0))).collect();
         assert_eq!(values(&play(&mut *node, ramp)), vec![Value::F64(6.0); 99]);
     }
 
     #[test]
     fn a_clock_that_was_set_back_costs_one_value_only() {
-        let mut node = build(&Rate, json!({}), &Saved::default());
+        let mut node = build(&Rate, json!({}));
         let times = [100, 101, 5, 6, 7];
         let told = play(&mut *node, times.map(|time| at("rate.back", time, Value::I64(time))).to_vec());
         assert_eq!(told.iter().map(|record| record.time.0 / 1_000_000).collect::<Vec<_>>(), [101, 6, 7]);
@@ -231,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_told_at_once_and_not_measured_across() {
-        let mut node = build(&Rate, json!({}), &Saved::default());
+        let mut node = build(&Rate, json!({}));
         let told = play(
             &mut *node,
             vec![
@@ -259,7 +237,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_rates_add_up_to_the_way_that_was_made(steps in prop::collection::vec((1_i64..100, -1000_i64..1000), 1..50)) {
-            let mut node = build(&Rate, json!({}), &Saved::default());
+            let mut node = build(&Rate, json!({}));
             let (mut time, mut level, mut records) = (0, 0, vec![at("rate.sum", 0, Value::I64(0))]);
             for (seconds, rise) in &steps {
                 (time, level) = (time + seconds, level + rise);

@@ -9,9 +9,9 @@ use regex_lite::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::names;
-use super::renamed::{Named, Renamer};
 use crate::template::Template;
+use crate::transform::kit::names;
+use crate::transform::kit::renamed::{Named, Renamer};
 
 /// `type: rename`
 pub(crate) struct Rename;

@@ -2,13 +2,14 @@
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform, Value,
+    Role, TagSelector, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::rules::Rules;
-use super::sieve::{amend, spoilt};
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 use grid::{Grid, Rounded, Significant};
 
 mod grid;
@@ -145,26 +146,25 @@ impl Rounder {
 }
 
 impl Way {
-    /// What becomes of a record, if it changes.
-    fn judge(&self, record: &Record) -> Option<(Value, Quality)> {
+    fn judge(&self, record: &Record) -> Fate {
         let rounded = match self {
             Self::Grid(grid) => grid.round(&record.value),
             Self::Significant(digits) => digits.round(&record.value),
         };
         let reason = match rounded {
-            Rounded::Same => return None,
-            Rounded::To(value) => return Some((value, record.quality)),
+            Rounded::Same => return Fate::Passes,
+            Rounded::To(value) => return Fate::Becomes(Record { value, ..*record }),
             Rounded::NoRoom => Quality::BAD_OUT_OF_RANGE,
             Rounded::NoNumber => Quality::BAD_TYPE_MISMATCH,
         };
-        (!record.quality.is_bad()).then(|| (record.value.clone(), spoilt(record.quality, reason)))
+        let quality = worse(record.quality, reason);
+        if quality == record.quality { Fate::Passes } else { Fate::Becomes(Record { quality, ..record.clone() }) }
     }
 }
 
 impl Transform for Rounder {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        amend(&mut batch, |record| self.rules.of(record.tag).and_then(|way| way.judge(record)));
-        out.emit(batch);
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| self.rules.of(record.tag).map_or(Fate::Passes, |way| way.judge(record)));
         Ok(())
     }
 }

@@ -10,9 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::condition::{Asked, Condition, Met};
-use super::expression::Expressions;
-use super::frame::Frame;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::condition::{Asked, Condition, Met};
+use crate::transform::kit::expression::Expressions;
 
 /// Most routes of one node: a set of them is a bit each.
 const MOST: usize = 63;
@@ -244,7 +244,7 @@ impl Transform for Router {
         if some & REJECTED != 0 {
             let rejected = only(&|way| way == REJECTED);
             self.tally.add("no_answer", rejected.len() as u64);
-            frame.emit_to(Port::REJECTED, rejected, out);
+            frame.reject(rejected, out);
         }
         self.taken = taken;
         Ok(())

@@ -7,8 +7,10 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::decimal::Line;
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::decimal::Line;
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 /// `type: scale`
 pub(crate) struct Scale;
@@ -191,25 +193,17 @@ impl Scaling {
         Ok((rule.tags, Self { curve, clamp }))
     }
 
-    fn apply(&self, record: &mut Record) {
+    fn judge(&self, record: &Record) -> Fate {
         let Some(scaled) = self.curve.at(&record.value) else {
-            spoil(record, Quality::BAD_TYPE_MISMATCH);
-            return;
+            let quality = worse(record.quality, Quality::BAD_TYPE_MISMATCH);
+            return Fate::Becomes(Record { quality, ..record.clone() });
         };
-        record.value = Value::F64(match self.clamp {
-            Some((low, high)) if scaled.is_finite() => scaled.max(low).min(high),
-            _ => scaled,
-        });
         if !scaled.is_finite() {
-            spoil(record, Quality::BAD_OUT_OF_RANGE);
+            let quality = worse(record.quality, Quality::BAD_OUT_OF_RANGE);
+            return Fate::Becomes(Record { value: Value::F64(scaled), quality, ..*record });
         }
-    }
-}
-
-/// The first reason is the one to look for, so a later one does not replace it.
-fn spoil(record: &mut Record, reason: Quality) {
-    if !record.quality.is_bad() {
-        record.quality = reason;
+        let value = Value::F64(self.clamp.map_or(scaled, |(low, high)| scaled.max(low).min(high)));
+        Fate::Becomes(Record { value, ..*record })
     }
 }
 
@@ -228,16 +222,8 @@ impl Curve {
 }
 
 impl Transform for Scaler {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        // A shared batch is copied only if there is something to change in it.
-        if let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) {
-            for record in batch.records_mut().iter_mut().skip(first) {
-                if let Some(rule) = self.rules.of(record.tag) {
-                    rule.apply(record);
-                }
-            }
-        }
-        out.emit(batch);
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| self.rules.of(record.tag).map_or(Fate::Passes, |rule| rule.judge(record)));
         Ok(())
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, Ports, Quality,
-    Record, Role, Tag, TagMap, TagSelector, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, Tag, TagMap, TagSelector, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::frame::Frame;
-use super::names;
 use crate::template::Template;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::names;
 
 /// Most pieces of one record; one with more is rejected.
 const MOST_PIECES: usize = 4096;
@@ -132,8 +132,7 @@ impl Splitter {
         let at = if *numbered { piece } else { 0 };
         while known.pieces.len() <= at {
             let index = known.pieces.len().to_string();
-            let fill = |hole: &str, to: &mut String| to.push_str(if hole == INDEX { &index } else { whole.name() });
-            known.pieces.push(Tag::new(&template.expand(fill).ok()?).ok()?);
+            known.pieces.push(names::expand(template, whole, &index)?);
         }
         known.pieces.get(at).copied()
     }
@@ -255,8 +254,8 @@ impl Transform for Splitter {
             }
         }
         out.filtered("empty", empty);
-        frame.emit_to(Port::DEFAULT, passed, out);
-        frame.emit_to(Port::REJECTED, rejected, out);
+        frame.emit(passed, out);
+        frame.reject(rejected, out);
         Ok(())
     }
 }

@@ -1,16 +1,16 @@
 //! `stale`: says so when nothing more is heard of a tag.
 
-use std::time::Duration;
-
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Span, Tag, TagSelector, Timestamp, Transform, Value,
+    Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::per_tag::{Deadlines, Heard, PerTag, Queued};
-use super::rules::Rules;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 /// `type: stale`
 pub(crate) struct Stale;
@@ -23,7 +23,7 @@ pub(crate) struct Stale;
 /// used; one that no rule names is not watched.
 ///
 /// Where the clock of the device is behind that of the machine, what is told here may bear a later time than the records that
-/// follow. A batch that waited on disk counts as heard of when it comes by; up to `after` more goes by until that is known.
+/// follow. A batch that waited on disk counts as heard of when it comes by.
 ///
 /// Bad quality: a Bad record is a record, so the tag is not silent. If the last record was worse than `quality`, what is told
 /// has the quality of that record; it never becomes better by getting old.
@@ -115,114 +115,81 @@ expect: [press.temperature, press.pressure]
         let expect = config.expect.iter().map(|name| Tag::new(name));
         let expect = expect.collect::<Result<_, _>>().map_err(|full| BuildError(full.to_string()))?;
         let rules = config.rules.into_iter().map(|rule| (rule.tags.clone(), rule));
-        Ok(Node::transform(Watcher {
-            rules: Rules::new(rules),
-            expect,
-            tags: PerTag::default(),
-            deadlines: Deadlines::default(),
-        }))
+        Ok(Node::transform(Watcher::new(Rules::new(rules), expect)))
     }
 }
 
 struct Watcher {
     rules: Rules<Rule>,
-    /// What is to be waited for from the start; empty once that is done.
-    expect: Vec<Tag>,
-    tags: PerTag<Watched>,
+    last: TagMap<Last>,
     deadlines: Deadlines,
 }
 
-/// What is known of a tag.
-struct Watched {
-    last: Option<Last>,
-    heard: Heard,
-    is_silent: bool,
-    queued: Queued,
-}
-
+/// The last record of a tag.
 struct Last {
     value: Value,
     quality: Quality,
     time: Timestamp,
 }
 
-impl Watched {
-    fn new(heard: Heard) -> Self {
-        Self { last: None, heard, is_silent: false, queued: Queued::default() }
-    }
-
-    /// How long it may be silent from now on, if it is looked after at all.
-    fn wait(&self, rule: &Rule) -> Option<Duration> {
-        if self.is_silent { rule.every.map(|every| every.0) } else { Some(rule.after.0) }
-    }
-
-    fn tell(&self, tag: Tag, rule: &Rule, now: Timestamp) -> Record {
-        let Some(Last { value, quality, .. }) = &self.last else { return Record::bad(tag, now, Quality::BAD_NO_DATA) };
-        let quality = if rule.quality.level() < quality.level() { *quality } else { rule.quality };
-        Record { tag, quality, time: now, value: value.clone() }
+impl Watcher {
+    fn new(mut rules: Rules<Rule>, expect: Vec<Tag>) -> Self {
+        let mut deadlines = Deadlines::default();
+        for tag in expect {
+            if let Some(rule) = rules.of(tag) {
+                // The first look tells when the waiting begins.
+                deadlines.set(tag, rule.after.0, Timestamp(i64::MIN));
+            }
+        }
+        Self { rules, last: TagMap::default(), deadlines }
     }
 }
 
-impl Watcher {
-    /// From now on what is expected is waited for.
-    fn begin(&mut self, heard: Heard) {
-        for tag in std::mem::take(&mut self.expect) {
-            let Some(rule) = self.rules.of(tag) else { continue };
-            let (place, watched) = self.tags.of(tag, || Watched::new(heard));
-            self.deadlines.set(place, heard.after(rule.after.0), &mut watched.queued);
-        }
+impl Rule {
+    fn tell(&self, tag: Tag, last: Option<&Last>, now: Timestamp) -> Record {
+        let Some(Last { value, quality, .. }) = last else { return Record::bad(tag, now, Quality::BAD_NO_DATA) };
+        Record { tag, quality: worse(self.quality, *quality), time: now, value: value.clone() }
     }
 }
 
 impl Transform for Watcher {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let heard = Heard::received(batch.received());
-        self.begin(heard);
         for record in batch.records() {
             let Some(rule) = self.rules.of(record.tag) else { continue };
-            let (place, watched) = self.tags.of(record.tag, || Watched::new(heard));
-            (watched.heard, watched.is_silent) = (heard, false);
+            let last = self.last.slot(record.tag);
             // What waited on disk may be older than what is known.
-            if !batch.is_replayed() || watched.last.as_ref().is_none_or(|last| last.time <= record.time) {
+            if !batch.is_replayed() || last.as_ref().is_none_or(|last| last.time <= record.time) {
                 let Record { value, quality, time, .. } = record;
-                watched.last = Some(Last { value: value.clone(), quality: *quality, time: *time });
+                *last = Some(Last { value: value.clone(), quality: *quality, time: *time });
             }
-            self.deadlines.set(place, heard.after(rule.after.0), &mut watched.queued);
+            self.deadlines.set(record.tag, rule.after.0, batch.received());
         }
         out.emit(batch);
         Ok(())
     }
 
     fn due(&self) -> Option<Timestamp> {
-        // The first tick tells when the waiting for what is expected begins.
-        if self.expect.is_empty() { self.deadlines.next() } else { Some(Timestamp(i64::MIN)) }
+        self.deadlines.next()
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
-        self.begin(Heard::now(now));
+        self.deadlines.look(now);
         let mut told = Vec::new();
-        while let Some(due) = self.deadlines.pop(now) {
-            let Some((tag, watched)) = self.tags.at(due.place) else { continue };
-            let Some(rule) = self.rules.of(tag).filter(|_| due.is_for(&mut watched.queued)) else { continue };
-            if watched.wait(rule).is_some_and(|wait| watched.heard.is_over(wait, now)) {
-                told.push(watched.tell(tag, rule, now));
-                (watched.heard, watched.is_silent) = (Heard::now(now), true);
-            }
-            if let Some(wait) = watched.wait(rule) {
-                self.deadlines.set(due.place, watched.heard.after(wait), &mut watched.queued);
+        while let Some((tag, waited)) = self.deadlines.pop(now) {
+            let Some(rule) = self.rules.of(tag) else { continue };
+            told.push(rule.tell(tag, self.last.get(tag), now));
+            if let Some(every) = rule.every {
+                self.deadlines.extend(tag, waited.saturating_add(every.0));
             }
         }
-        if let Some(batch) = Batch::new(told, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(told, out);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{at, build, emitted, play};
     use super::*;
-    use fieldflow_contract::Saved;
+    use crate::transform::kit::testing::{at, build, emitted, play};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -233,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_expected_is_waited_for_from_the_first_tick_on() {
         let options = json!({ "rules": [{ "tags": "*", "after": "5s" }], "expect": ["stale.expected"] });
-        let mut node = build(&Stale, options, &Saved::default());
+        let mut node = build(&Stale, options);
         assert!(node.due().is_some_and(|due| due <= seconds(0)));
         let mut out = Outputs::default();
         node.tick(seconds(100), &mut out);
@@ -245,7 +212,7 @@ mod tests {
 
     #[test]
     fn records_of_one_tag_leave_one_time_to_look_at() {
-        let mut node = build(&Stale, json!({ "rules": [{ "tags": "*", "after": "5s" }] }), &Saved::default());
+        let mut node = build(&Stale, json!({ "rules": [{ "tags": "*", "after": "5s" }] }));
         for second in 0..4 {
             play(&mut *node, vec![at("stale.queue", second, Value::I64(second))]);
         }
@@ -260,7 +227,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_silence_is_told_once_and_exactly_when_it_is_one(gaps in prop::collection::vec(1..12_i64, 1..40)) {
-            let mut node = build(&Stale, json!({ "rules": [{ "tags": "*", "after": "5s" }] }), &Saved::default());
+            let mut node = build(&Stale, json!({ "rules": [{ "tags": "*", "after": "5s" }] }));
             let (mut time, mut told, mut expected) = (0, Vec::new(), Vec::new());
             let mut out = Outputs::default();
             for gap in gaps {

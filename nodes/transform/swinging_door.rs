@@ -2,14 +2,15 @@
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Record, Role, Span,
-    Tag, TagMap, TagSelector, Timestamp, Transform,
+    TagSelector, Timestamp, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::deadlines::Deadlines;
-use super::rules::Rules;
-use super::sieve::rewrite;
+use crate::transform::kit::batches::{Frame, rewrite};
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::per_tag::PerTag;
+use crate::transform::kit::rules::Rules;
 use door::{Door, Limits};
 
 mod door;
@@ -112,9 +113,7 @@ fn check(rule: &Rule, at: &At, findings: &mut Findings) {
 
 struct Compressor {
     rules: Rules<Limits>,
-    doors: TagMap<Door>,
-    /// The tags that have a door, in order of their first record.
-    tags: Vec<Tag>,
+    doors: PerTag<Door>,
     deadlines: Deadlines,
 }
 
@@ -124,16 +123,14 @@ impl Compressor {
             let [max_time, min_time] = [rule.max_time, rule.min_time].map(|span| span.map(|span| span.0));
             (rule.tags, Limits { deviation: rule.deviation, max_time, min_time })
         });
-        Self { rules: Rules::new(rules), doors: TagMap::default(), tags: Vec::new(), deadlines: Deadlines::default() }
+        Self { rules: Rules::new(rules), doors: PerTag::default(), deadlines: Deadlines::default() }
     }
 
     /// Whether the record leaves at once; what leaves before it is put into the list, and what is dropped is counted.
     fn judge(&mut self, record: &Record, received: Timestamp, before: &mut Vec<Record>, dropped: &mut u64) -> bool {
         let Some(limits) = self.rules.of(record.tag) else { return true };
-        let slot = self.doors.slot(record.tag);
-        let Some(door) = slot else {
-            *slot = Some(Door::new(record));
-            self.tags.push(record.tag);
+        let Some(door) = self.doors.get(record.tag) else {
+            self.doors.of(record.tag, || Door::new(record));
             return true;
         };
         let had = door.deadline(limits);
@@ -156,11 +153,8 @@ impl Compressor {
 impl Transform for Compressor {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (received, mut dropped) = (batch.received(), 0);
-        let kept = rewrite(batch, |record, before| self.judge(record, received, before, &mut dropped));
+        rewrite(batch, out, |record, before| self.judge(record, received, before, &mut dropped));
         out.filtered("on_the_line", dropped);
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
         Ok(())
     }
 
@@ -171,22 +165,16 @@ impl Transform for Compressor {
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.deadlines.look(now);
         let mut released = Vec::new();
-        while let Some(tag) = self.deadlines.pop(now) {
-            released.extend(self.doors.slot(tag).as_mut().and_then(Door::release));
+        while let Some((tag, _)) = self.deadlines.pop(now) {
+            released.extend(self.doors.get(tag).and_then(Door::release));
         }
-        if let Some(batch) = Batch::new(released, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(released, out);
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
-        let doors = &mut self.doors;
-        let mut held: Vec<Record> =
-            self.tags.iter().filter_map(|tag| doors.slot(*tag).as_mut().and_then(Door::release)).collect();
+        let mut held: Vec<Record> = self.doors.iter_mut().filter_map(Door::release).collect();
         held.sort_by_key(|record| record.time);
-        if let Some(batch) = Batch::new(held, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(held, out);
     }
 }
 

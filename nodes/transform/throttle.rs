@@ -9,9 +9,9 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::deadlines::Deadlines;
-use super::rules::Rules;
-use super::sieve::rewrite;
+use crate::transform::kit::batches::{Frame, rewrite};
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::rules::Rules;
 
 /// `type: throttle`
 pub(crate) struct Throttle;
@@ -88,8 +88,8 @@ impl NodeSpec for Throttle {
 }
 
 struct Throttler {
-    /// Which tags are throttled; `None` for all.
-    tags: Option<Rules<()>>,
+    /// Which tags are throttled.
+    tags: Rules<()>,
     limit: Limit,
     states: TagMap<State>,
     deadlines: Deadlines,
@@ -133,7 +133,7 @@ impl State {
 impl Throttler {
     fn new(Config { tags, records, period, keep }: Config) -> Self {
         Self {
-            tags: tags.map(|tags| Rules::new([(tags, ())])),
+            tags: Rules::one(tags, ()),
             limit: Limit { records, period: period.0, keep },
             states: TagMap::default(),
             deadlines: Deadlines::default(),
@@ -142,7 +142,7 @@ impl Throttler {
 
     /// Whether the record passes; what leaves before it is put into the list, and what is dropped is counted.
     fn judge(&mut self, record: &Record, received: Timestamp, before: &mut Vec<Record>, dropped: &mut u64) -> bool {
-        if self.tags.as_mut().is_some_and(|tags| tags.of(record.tag).is_none()) {
+        if !self.tags.names(record.tag) {
             return true;
         }
         let Limit { records, period, keep } = self.limit;
@@ -184,11 +184,8 @@ impl Throttler {
 impl Transform for Throttler {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (received, mut dropped) = (batch.received(), 0);
-        let kept = rewrite(batch, |record, before| self.judge(record, received, before, &mut dropped));
+        rewrite(batch, out, |record, before| self.judge(record, received, before, &mut dropped));
         out.filtered("throttled", dropped);
-        if let Some(kept) = kept {
-            out.emit(kept);
-        }
         Ok(())
     }
 
@@ -199,13 +196,11 @@ impl Transform for Throttler {
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.deadlines.look(now);
         let mut released = Vec::new();
-        while let Some(tag) = self.deadlines.pop(now) {
+        while let Some((tag, _)) = self.deadlines.pop(now) {
             let state = self.states.slot(tag).as_mut();
             released.extend(state.and_then(|state| state.release(self.limit.period)));
         }
-        if let Some(batch) = Batch::new(released, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(released, out);
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
@@ -214,9 +209,7 @@ impl Transform for Throttler {
             self.deadlines.drain().filter_map(|tag| states.slot(tag).as_mut().and_then(|state| state.held.take()));
         let mut held: Vec<Record> = held.collect();
         held.sort_by_key(|record| record.time);
-        if let Some(batch) = Batch::new(held, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(held, out);
     }
 }
 

@@ -11,17 +11,19 @@ mod tag;
 mod tests;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Record, Role, Tag,
-    Timestamp, Transform,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Role, Tag, Timestamp,
+    Transform,
 };
 
 use self::aggregate::{Aggregate, Needs};
-use self::config::{Config, NAMES};
+use self::config::{Config, MORE};
 use self::tag::{Shape, Tagged, Taken};
-use super::naming::expand;
-use super::per_tag::{Deadlines, Heard, PerTag};
-use super::rules::Rules;
 use crate::template::Template;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::deadlines::Deadlines;
+use crate::transform::kit::names;
+use crate::transform::kit::per_tag::PerTag;
+use crate::transform::kit::rules::Rules;
 
 /// `type: window`
 pub(crate) struct Window;
@@ -54,7 +56,7 @@ of: [avg, max, good_percent]
             shape: shape.ok_or_else(|| BuildError("a window needs a length".to_owned()))?,
             needs: Needs::of(&config.of),
             of: config.of,
-            template: Template::parse(&config.name, NAMES).map_err(BuildError)?,
+            template: names::parse(&config.name, MORE).map_err(BuildError)?,
             tags: PerTag::default(),
             deadlines: Deadlines::default(),
         }))
@@ -73,43 +75,42 @@ struct Windows {
 
 impl Transform for Windows {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        if !batch.records().iter().any(|record| self.rules.index(record.tag).is_some()) {
+        if !batch.records().iter().any(|record| self.rules.names(record.tag)) {
             out.emit(batch);
             return Ok(());
         }
-        let (received, is_replayed) = (batch.received(), batch.is_replayed());
+        let (frame, received, is_replayed) = (Frame::of(&batch), batch.received(), batch.is_replayed());
         let (mut results, mut late, mut unnamed) = (Vec::new(), Vec::new(), Vec::new());
         let mut taken = 0;
         let Self { rules, shape, of, needs, template, tags, deadlines } = self;
         for record in batch.into_records() {
-            if rules.index(record.tag).is_none() {
+            if !rules.names(record.tag) {
                 results.push(record);
                 continue;
             }
-            let (place, tagged) = tags.of(record.tag, || Tagged::new(names(template, record.tag, of)));
-            let heard = Heard::received(received);
-            match tagged.take(&record, heard, is_replayed, *shape, *needs, of, &mut results) {
-                Taken::Late => late.push(record),
-                Taken::Unnamed => unnamed.push(record),
-                Taken::In => {
-                    taken += 1;
-                    tagged.look_again(place, *shape, deadlines);
+            let tagged = tags.of(record.tag, || Tagged::new(names(template, record.tag, of)));
+            let wait = match tagged.take(&record, is_replayed, *shape, *needs, of, &mut results) {
+                Taken::Late => {
+                    late.push(record);
+                    continue;
                 }
+                Taken::Unnamed => {
+                    unnamed.push(record);
+                    continue;
+                }
+                Taken::In { is_latest } => tagged.wait(*shape).map(|wait| (wait, is_latest)),
+            };
+            taken += 1;
+            match wait {
+                Some((wait, true)) => deadlines.set(record.tag, wait, received),
+                Some((wait, false)) => deadlines.extend(record.tag, wait),
+                None => deadlines.clear(record.tag),
             }
         }
         out.filtered("aggregated", taken);
-        let as_it_came = |records: Vec<Record>| {
-            Batch::new(records, received).map(|batch| if is_replayed { batch.replayed() } else { batch })
-        };
-        if let Some(batch) = as_it_came(results) {
-            out.emit(batch);
-        }
-        if let Some(batch) = as_it_came(late) {
-            out.emit_to(LATE, batch);
-        }
-        if let Some(batch) = as_it_came(unnamed) {
-            out.reject(batch);
-        }
+        frame.emit(results, out);
+        frame.emit_to(LATE, late, out);
+        frame.reject(unnamed, out);
         Ok(())
     }
 
@@ -119,16 +120,15 @@ impl Transform for Windows {
 
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
         let mut results = Vec::new();
-        while let Some(due) = self.deadlines.pop(now) {
-            let Some((_, tagged)) = self.tags.at(due.place) else { continue };
-            if due.is_for(&mut tagged.queued) {
-                tagged.close_by_clock(now, self.shape, &self.of, &mut results);
-                tagged.look_again(due.place, self.shape, &mut self.deadlines);
+        self.deadlines.look(now);
+        while let Some((tag, waited)) = self.deadlines.pop(now) {
+            let Some(tagged) = self.tags.get(tag) else { continue };
+            tagged.close_by_clock(waited, self.shape, &self.of, &mut results);
+            if let Some(wait) = tagged.wait(self.shape) {
+                self.deadlines.extend(tag, wait);
             }
         }
-        if let Some(batch) = Batch::new(results, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(results, out);
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
@@ -136,13 +136,11 @@ impl Transform for Windows {
         for tagged in self.tags.iter_mut() {
             tagged.close_unfinished(self.shape, &self.of, &mut results);
         }
-        if let Some(batch) = Batch::new(results, now) {
-            out.emit(batch);
-        }
+        Frame::at(now).emit(results, out);
     }
 }
 
 /// The tags of the aggregates of a tag, if the template makes a name for each.
 fn names(template: &Template, tag: Tag, of: &[Aggregate]) -> Option<Box<[Tag]>> {
-    of.iter().map(|aggregate| expand(template, tag, aggregate.word())).collect()
+    of.iter().map(|aggregate| names::expand(template, tag, aggregate.word())).collect()
 }

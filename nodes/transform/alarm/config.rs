@@ -6,7 +6,7 @@ use fieldflow_contract::{At, Findings, Span, TagSelector};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::naming;
+use crate::transform::kit::names;
 
 /// Watches values against limits and tells when an alarm comes, changes or goes.
 ///
@@ -99,7 +99,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     for (n, rule) in config.rules.iter().enumerate() {
         check_rule(rule, &At::from("rules").index(n), findings);
     }
-    naming::check(&config.name, &["tag"], At::from("as"), findings);
+    names::check_derived(&config.name, &[], &"as".into(), findings);
     if config.name == "{tag}" {
         findings
             .warning("as", "alarms have the name of the values that they are about")

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fieldflow_contract::{Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
-use super::super::number::{compare, difference};
 use super::config::{Bad, Rule};
+use crate::transform::kit::number::{compare, difference};
 
 /// What is told of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

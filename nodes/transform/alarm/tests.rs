@@ -4,12 +4,12 @@ use fieldflow_contract::Saved;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::testing::{at, build, with};
 use super::*;
+use crate::transform::kit::testing::{at, build_with, with};
 
 fn alarm(saved: &Saved, mut rule: Json) -> Box<dyn Transform> {
     rule["tags"] = "*".into();
-    build(&Alarm, json!({ "rules": [rule] }), saved)
+    build_with(&Alarm, json!({ "rules": [rule] }), saved).0
 }
 
 fn seconds(seconds: i64) -> Timestamp {

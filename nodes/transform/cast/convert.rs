@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fieldflow_contract::Value;
 
 use super::{Kind, Rounding};
-use crate::transform::decimal::double_of;
+use crate::transform::kit::decimal::double_of;
 
 /// Why a value has no form in a type.
 #[derive(Debug, Clone, PartialEq)]

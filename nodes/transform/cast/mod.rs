@@ -3,15 +3,16 @@
 mod convert;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeSpec, Outputs, Port, Ports, Quality, Record, Role,
-    TagSelector, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
+    TagSelector, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::convert::{Fault, convert};
-use super::frame::Frame;
-use super::rules::Rules;
+use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 /// `type: cast`
 pub(crate) struct Cast;
@@ -124,34 +125,29 @@ rules:
 
     fn build(config: Config, _: &BuildContext) -> Result<Node, BuildError> {
         let rules = config.rules.into_iter().map(|rule| (rule.tags.clone(), rule));
-        Ok(Node::transform(Caster { rules: Rules::new(rules), rejected: Vec::new() }))
+        Ok(Node::transform(Caster { rules: Rules::new(rules) }))
     }
 }
 
 struct Caster {
     rules: Rules<Rule>,
-    /// Places in the batch of what is rejected; empty between batches.
-    rejected: Vec<usize>,
 }
 
 impl Rule {
-    /// What becomes of a record: a value and a quality, or `None` if it is rejected.
-    fn cast(&self, record: &Record) -> Option<(Value, Quality)> {
-        let kept = |reason: Quality| {
-            let quality = if record.quality.is_bad() { record.quality } else { reason };
-            Some((record.value.clone(), quality))
-        };
+    fn judge(&self, record: &Record) -> Fate {
+        let becomes = |value, quality| Fate::Becomes(Record { value, quality, ..*record });
+        let kept = |reason| becomes(record.value.clone(), worse(record.quality, reason));
         match convert(&record.value, self.to, self.round) {
-            Ok(value) => Some((value, record.quality)),
+            Ok(value) => becomes(value, record.quality),
             Err(Fault::Mismatch) => kept(Quality::BAD_TYPE_MISMATCH),
             Err(Fault::NotANumber) => kept(Quality::BAD_OUT_OF_RANGE),
             Err(Fault::NotUtf8) => kept(Quality::BAD_DECODING),
             Err(Fault::Overflow(nearest)) => match self.on_overflow {
                 OnOverflow::Bad => kept(Quality::BAD_OUT_OF_RANGE),
-                OnOverflow::Reject => None,
+                OnOverflow::Reject => Fate::Rejected,
                 OnOverflow::Saturate => {
                     let quality = if record.quality.is_good() { Quality::GOOD_CLAMPED } else { record.quality };
-                    Some((nearest, quality))
+                    becomes(nearest, quality)
                 }
             },
         }
@@ -159,34 +155,8 @@ impl Rule {
 }
 
 impl Transform for Caster {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        // A shared batch is copied only if there is something to change in it.
-        let Some(first) = batch.records().iter().position(|record| self.rules.index(record.tag).is_some()) else {
-            out.emit(batch);
-            return Ok(());
-        };
-        let mut rejected = std::mem::take(&mut self.rejected);
-        for (n, record) in batch.records_mut().iter_mut().enumerate().skip(first) {
-            match self.rules.of(record.tag).map(|rule| rule.cast(record)) {
-                Some(Some((value, quality))) => (record.value, record.quality) = (value, quality),
-                Some(None) => rejected.push(n),
-                None => {}
-            }
-        }
-        if rejected.is_empty() {
-            out.emit(batch);
-        } else {
-            let (frame, mut next) = (Frame::of(&batch), rejected.drain(..).peekable());
-            let (mut passed, mut refused) = (Vec::with_capacity(batch.len()), Vec::new());
-            for (n, record) in batch.into_records().into_iter().enumerate() {
-                let into = if next.next_if_eq(&n).is_some() { &mut refused } else { &mut passed };
-                into.push(record);
-            }
-            drop(next);
-            frame.emit_to(Port::DEFAULT, passed, out);
-            frame.emit_to(Port::REJECTED, refused, out);
-        }
-        self.rejected = rejected;
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| self.rules.of(record.tag).map_or(Fate::Passes, |rule| rule.judge(record)));
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use fieldflow_contract::{At, Findings, Span, TagSelector};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::naming;
 use super::count::values;
+use crate::transform::kit::names;
 
 /// Makes a total, a difference or a rate of what a meter counts, across its wraps and its restarts.
 ///
@@ -144,6 +144,6 @@ fn check_rule(rule: &Rule, at: &At, findings: &mut Findings) {
         _ => {}
     }
     if let Some(name) = &rule.name {
-        naming::check(name, &["tag"], at.clone().key("as"), findings);
+        names::check_derived(name, &[], &at.clone().key("as"), findings);
     }
 }

@@ -3,7 +3,7 @@
 use fieldflow_contract::{Quality, Value};
 use serde::{Deserialize, Serialize};
 
-use super::super::number::{difference, number};
+use crate::transform::kit::number::{difference, number};
 
 /// A count: whole as long as whole numbers come in.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,13 +4,13 @@ use fieldflow_contract::{Saved, Tag};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::testing::{at, build, play, with};
 use super::*;
+use crate::transform::kit::testing::{at, build_with, play, with};
 
 fn counter(saved: &Saved, rule: &Json) -> Box<dyn Transform> {
     let mut options = json!({ "rules": [rule] });
     options["rules"][0]["tags"] = "*".into();
-    build(&Counter, options, saved)
+    build_with(&Counter, options, saved).0
 }
 
 fn told(node: &mut dyn Transform, readings: &[u64]) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! Tests of `crc_check`.
 
-use fieldflow_contract::{SystemClock, Tag, Timestamp};
+use fieldflow_contract::{Saved, Tag, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -8,6 +8,7 @@ use super::algorithm::CHECKED;
 use super::catalogue::CATALOGUE;
 use super::sums::Sum;
 use super::*;
+use crate::transform::kit::testing::build_with;
 
 fn findings(options: Json) -> Vec<(String, String, String)> {
     let mut findings = Findings::default();
@@ -18,12 +19,7 @@ fn findings(options: Json) -> Vec<(String, String, String)> {
 
 fn checker(options: Json) -> (Box<dyn Transform>, Tally) {
     assert_eq!(findings(options.clone()), [], "{options}");
-    let context = BuildContext::alone("crc", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
-    let tally = context.tally.clone();
-    match CrcCheck::build(serde_json::from_value(options).unwrap(), &context) {
-        Ok(Node::Transform(transform)) => (transform, tally),
-        _ => panic!("not a transform"),
-    }
+    build_with(&CrcCheck, options, &Saved::default())
 }
 
 fn record(value: Value) -> Record {
@@ -166,11 +162,7 @@ fn a_check_sum_anywhere_is_found_and_cut_out() {
         // A meter's frame: sum, then its end byte.
         (json!({ "algorithm": "sum8", "at": -2 }), "6801026b16", "68010216"),
     ] {
-        let value = |hex: &str| {
-            let mut frame = Vec::new();
-            assert!(Encoding::Hex.decode(hex.as_bytes(), &mut frame));
-            bytes(&frame)
-        };
+        let value = |hex: &str| bytes(&Encoding::Hex.bytes(hex.as_bytes()).unwrap());
         let (mut checker, tally) = checker(options.clone());
         assert_eq!(run(checker.as_mut(), vec![value(frame)]), (vec![value(left)], 0), "{options}");
         assert_eq!(tally.snapshot(), [].into());
@@ -226,11 +218,11 @@ proptest! {
         flipped[bit / 8] ^= 1 << (bit % 8);
 
         let how = match encoding {
-            "hex" => Encoding::Hex,
-            "base64" => Encoding::Base64,
-            _ => Encoding::Binary,
+            "hex" => Some(Encoding::Hex),
+            "base64" => Some(Encoding::Base64),
+            _ => None,
         };
-        let value = |frame: &[u8]| how.encode(frame).map_or(bytes(frame), |text| Value::Text(text.into()));
+        let value = |frame: &[u8]| how.map_or(bytes(frame), |how| Value::Text(how.write(frame).into()));
         let endian = if big { "big" } else { "little" };
         let (mut checker, _) = checker(json!({ "algorithm": name, "endian": endian, "encoding": encoding }));
         prop_assert_eq!(run(checker.as_mut(), vec![value(&frame)]), (vec![value(&payload)], 0));

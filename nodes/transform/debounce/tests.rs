@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::transform::playing::{live, replayed};
+use crate::transform::kit::testing::{live, replayed};
 
 fn debouncer(hold: u64, edge: &str) -> Debouncer {
     let rule = json!({ "tags": "*", "for": format!("{hold}us"), "edge": edge });

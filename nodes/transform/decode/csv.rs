@@ -10,9 +10,7 @@ use serde::Deserialize;
 use super::head::{Head, Missing, TimeFormat, number};
 use super::names::{self, Here, Name, Names};
 use super::{Into, Why};
-
-/// Most columns of a row; a payload with more is no table.
-const MOST_COLUMNS: usize = 4096;
+use crate::transform::kit::csv::{Fault, MOST_FIELDS, row};
 
 /// Values by their columns. What looks like a number becomes one (`007` is 7), `true` and `false` become booleans, the rest is
 /// text. An empty field is a missing value; an empty line is skipped; spaces around a field do not count unless it is quoted.
@@ -155,8 +153,8 @@ impl Options {
 
     fn check_column(&self, column: &Column, at: &At, findings: &mut Findings) {
         match column {
-            Column::Number(n) if MOST_COLUMNS <= *n => {
-                findings.error(at.clone(), format!("column {n}: a row has at most {MOST_COLUMNS}"));
+            Column::Number(n) if MOST_FIELDS <= *n => {
+                findings.error(at.clone(), format!("column {n}: a row has at most {MOST_FIELDS}"));
             }
             Column::Number(n) if !self.columns.is_empty() && self.columns.len() <= *n => {
                 let message = format!("column {n}, and the last of `columns` is {}", self.columns.len() - 1);
@@ -286,47 +284,11 @@ impl Plan {
     }
 }
 
-/// Takes the next row off the text, without empty lines; `false` at the end. Quotes are those of RFC 4180.
-fn row<'a>(rest: &mut &'a str, delimiter: char, fields: &mut Vec<Cow<'a, str>>) -> Result<bool, Why> {
-    fields.clear();
-    *rest = rest.trim_start_matches(['\r', '\n']);
-    if rest.is_empty() {
-        return Ok(false);
-    }
-    loop {
-        if MOST_COLUMNS <= fields.len() {
-            return Err(Why::Size);
+impl From<Fault> for Why {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooManyFields => Self::Size,
+            Fault::NotClosed | Fault::BehindQuote => Self::Format,
         }
-        fields.push(field(rest, delimiter)?);
-        if let Some(after) = rest.strip_prefix(delimiter) {
-            *rest = after;
-        } else if rest.is_empty() || rest.starts_with(['\r', '\n']) {
-            return Ok(true);
-        } else {
-            // Something behind the closing quote.
-            return Err(Why::Format);
-        }
-    }
-}
-
-fn field<'a>(rest: &mut &'a str, delimiter: char) -> Result<Cow<'a, str>, Why> {
-    let spaces = |sign: char| sign == ' ' && sign != delimiter;
-    let text = rest.trim_start_matches(spaces);
-    let Some(mut inner) = text.strip_prefix('"') else {
-        let end = text.find([delimiter, '\r', '\n']).unwrap_or(text.len());
-        let (plain, after) = text.split_at(end);
-        *rest = after;
-        return Ok(plain.trim_end_matches(spaces).into());
-    };
-    let mut whole = Cow::Borrowed("");
-    loop {
-        let (part, after) = inner.split_once('"').ok_or(Why::Format)?;
-        whole += part;
-        let Some(doubled) = after.strip_prefix('"') else {
-            *rest = after.trim_start_matches(spaces);
-            return Ok(whole);
-        };
-        whole += "\"";
-        inner = doubled;
     }
 }

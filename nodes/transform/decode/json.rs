@@ -12,6 +12,7 @@ use super::head::{Head, Missing, TimeFormat, not_finite};
 use super::names::{self, Here, Name, Names};
 use super::path::{Key, Path};
 use super::{Into, Why};
+use crate::transform::kit::encoding::Encoding;
 
 /// Values by their paths in a JSON message. A path is `$` for the message, then `.name`, `['any name']`, `[0]` or, from the
 /// end, `[-1]`: a part of `JSONPath`, without slices, filters and search at any depth.
@@ -202,14 +203,12 @@ fn value(json: &Json) -> Value {
             _ => Value::Text(number.to_string().into()),
         },
         Json::String(text) => not_finite(text).map_or_else(|| Value::Text(text.as_str().into()), Value::F64),
-        Json::Object(members) if members.len() == 1 => match members.get("hex").and_then(Json::as_str).map(bytes) {
-            Some(Some(bytes)) => Value::Bytes(bytes.into()),
-            _ => Value::Text(json.to_string().into()),
-        },
+        Json::Object(members) if members.len() == 1 => {
+            match members.get("hex").and_then(Json::as_str).map(|hex| Encoding::Hex.bytes(hex.as_bytes())) {
+                Some(Some(bytes)) => Value::Bytes(bytes.into()),
+                _ => Value::Text(json.to_string().into()),
+            }
+        }
         Json::Array(_) | Json::Object(_) => Value::Text(json.to_string().into()),
     }
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    super::First::Hex.undo(hex.as_bytes())
 }

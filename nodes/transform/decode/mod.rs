@@ -9,7 +9,6 @@ mod head;
 mod json;
 mod names;
 mod path;
-mod unpack;
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
@@ -19,8 +18,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::names::Names;
-use self::unpack::First;
-use super::rules::Rules;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::encoding::Encoding;
+use crate::transform::kit::quality::worse_or_more;
+use crate::transform::kit::rules::Rules;
 
 /// Largest payload that is decoded, in bytes.
 const MOST_BYTES: usize = 1 << 20;
@@ -74,6 +75,24 @@ pub(crate) struct Config {
     binary: Option<binary::Options>,
 }
 
+/// An encoding to undo before the payload is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum First {
+    Hex,
+    Base64,
+}
+
+impl First {
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Hex => Encoding::Hex,
+            Self::Base64 => Encoding::Base64,
+        }
+    }
+}
+
 impl Config {
     /// The format, or `None` if the options are wrong; `findings` has every fault.
     fn resolve(&self, findings: &mut Findings) -> Option<Format> {
@@ -124,8 +143,8 @@ json:
         let wrong = || BuildError("the options of `decode` are wrong".to_owned());
         let format = config.resolve(&mut findings).ok_or_else(wrong)?;
         Ok(Node::transform(Decoder {
-            selected: config.tags.map(|tags| Rules::new([(tags, ())])),
-            first: config.first,
+            selected: Rules::one(config.tags, ()),
+            first: config.first.map(First::encoding),
             format,
             tally: context.tally.clone(),
         }))
@@ -217,32 +236,22 @@ impl<'a> Into<'a> {
         }
         let quality = match value {
             Value::Null if quality.is_good() => Quality::BAD_NO_DATA,
-            _ => worse(quality, self.from.quality),
+            _ => worse_or_more(quality, self.from.quality),
         };
         self.records.push(Record { tag, quality, time, value });
         Ok(())
     }
 }
 
-/// The worse of two qualities; of two that are as bad, the one that says more, the first before the second.
-fn worse(one: Quality, other: Quality) -> Quality {
-    let is_other = one.level() < other.level() || (one.level() == other.level() && one == Quality::GOOD);
-    if is_other { other } else { one }
-}
-
 struct Decoder {
-    /// The tags that are decoded; `None` for all.
-    selected: Option<Rules<()>>,
-    first: Option<First>,
+    /// The tags that are decoded.
+    selected: Rules<()>,
+    first: Option<Encoding>,
     format: Format,
     tally: Tally,
 }
 
 impl Decoder {
-    fn selects(&mut self, tag: Tag) -> bool {
-        self.selected.as_mut().is_none_or(|selected| selected.of(tag).is_some())
-    }
-
     fn decode(&mut self, from: &Record, records: &mut Vec<Record>) -> Result<(), Why> {
         let into = &mut Into::new(from, records);
         if from.quality.is_bad() {
@@ -258,7 +267,7 @@ impl Decoder {
         }
         match self.first {
             None => self.format.read(payload, into),
-            Some(first) => self.format.read(&first.undo(payload).ok_or(Why::Encoding)?, into),
+            Some(first) => self.format.read(&first.bytes(payload).ok_or(Why::Encoding)?, into),
         }
     }
 
@@ -278,7 +287,7 @@ impl Transform for Decoder {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (mut decoded, mut rejected, mut empty) = (Vec::new(), Vec::new(), 0);
         for record in batch.records() {
-            if !self.selects(record.tag) {
+            if !self.selected.names(record.tag) {
                 decoded.push(record.clone());
                 continue;
             }
@@ -292,16 +301,9 @@ impl Transform for Decoder {
                 }
             }
         }
-        let again = |records| {
-            let made = Batch::new(records, batch.received())?;
-            Some(if batch.is_replayed() { made.replayed() } else { made })
-        };
-        if let Some(decoded) = again(decoded) {
-            out.emit(decoded);
-        }
-        if let Some(rejected) = again(rejected) {
-            out.reject(rejected);
-        }
+        let frame = Frame::of(&batch);
+        frame.emit(decoded, out);
+        frame.reject(rejected, out);
         out.filtered("empty", empty);
         Ok(())
     }

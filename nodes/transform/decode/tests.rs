@@ -1,24 +1,16 @@
 //! Whether payloads become the records that the manual promises; more of it stands in `cases/decode/`.
 
-use fieldflow_contract::{NodeKind, Port, SystemClock};
+use fieldflow_contract::{Port, Saved};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::transform::kit::testing::build_with;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000);
 
 fn prepared(options: Json) -> (Box<dyn Transform>, Tally) {
-    let context = BuildContext::alone("decode", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
-    let tally = context.tally.clone();
-    let ready = Decode.prepare(options).expect("the options can be read");
-    let mut findings = Findings::default();
-    ready.check(&mut findings);
-    assert_eq!(findings, Findings::default());
-    match ready.build(&context).expect("it can be built") {
-        Node::Transform(node) => (node, tally),
-        _ => unreachable!("it is a transform"),
-    }
+    build_with(&Decode, options, &Saved::default())
 }
 
 fn message(value: Value) -> Record {

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Tag, TagMap, TagSelector, Tally, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Record, Role, Tag,
+    TagSelector, Tally, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::text::{Column, Csv, Line, LineProtocol};
-use super::rules::Rules;
 use crate::template::Template;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::names::Naming;
+use crate::transform::kit::quality::worse_or_more;
+use crate::transform::kit::rules::Rules;
 
 /// `type: encode`
 pub(crate) struct Encode;
@@ -150,9 +153,8 @@ field: \"{tag[-1]}\"
         let wrong = || BuildError("the options of `encode` are wrong".to_owned());
         let (tag, writer) = config.resolve(&mut Findings::default()).ok_or_else(wrong)?;
         Ok(Node::transform(Encoder {
-            selected: config.tags.map(|tags| Rules::new([(tags, ())])),
-            tag,
-            tags: TagMap::default(),
+            selected: Rules::one(config.tags, ()),
+            names: tag.into(),
             writer,
             by_batch: config.group == Group::Batch,
             tally: context.tally.clone(),
@@ -296,37 +298,28 @@ impl Writer {
 }
 
 struct Encoder {
-    /// The tags that are encoded; `None` for all.
-    selected: Option<Rules<()>>,
-    tag: Template,
-    /// The new tag for each incoming one.
-    tags: TagMap<Result<Tag, Why>>,
+    /// The tags that are encoded.
+    selected: Rules<()>,
+    names: Naming,
     writer: Writer,
     by_batch: bool,
     tally: Tally,
 }
 
 impl Encoder {
-    fn tag(&mut self, incoming: Tag) -> Result<Tag, Why> {
-        let template = &self.tag;
-        *self.tags.slot(incoming).get_or_insert_with(|| {
-            let name = template.expand(|_, to| to.push_str(incoming.name()));
-            name.ok().and_then(|name| Tag::new(&name).ok()).ok_or(Why::Name)
-        })
-    }
-
     /// The records that go on, and those that are rejected.
     fn encode(&mut self, batch: &Batch) -> (Vec<Record>, Vec<Record>) {
         let (mut made, mut rejected) = (Vec::new(), Vec::new());
         let mut groups: HashMap<Tag, (usize, String)> = HashMap::new();
         let (before, between, behind) = self.writer.frame(self.by_batch);
         for record in batch.records() {
-            if self.selected.as_mut().is_some_and(|selected| selected.of(record.tag).is_none()) {
+            if !self.selected.names(record.tag) {
                 made.push(record.clone());
                 continue;
             }
             let mut text = before.clone();
-            let tag = self.tag(record.tag).and_then(|tag| self.writer.write(record, &mut text).map(|()| tag));
+            let tag = self.names.of(record.tag).ok_or(Why::Name);
+            let tag = tag.and_then(|tag| self.writer.write(record, &mut text).map(|()| tag));
             match tag {
                 Err(why) => {
                     self.tally.add(if why == Why::Name { "name" } else { "time" }, 1);
@@ -370,25 +363,15 @@ impl Encoder {
 /// Takes one more record into a group: the latest time, the worst quality.
 fn join(group: &mut Record, record: &Record) {
     group.time = group.time.max(record.time);
-    let worse = |one: Quality, other: Quality| one.level() < other.level() || one == Quality::GOOD;
-    if worse(group.quality, record.quality) {
-        group.quality = record.quality;
-    }
+    group.quality = worse_or_more(group.quality, record.quality);
 }
 
 impl Transform for Encoder {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (made, rejected) = self.encode(&batch);
-        let again = |records| {
-            let made = Batch::new(records, batch.received())?;
-            Some(if batch.is_replayed() { made.replayed() } else { made })
-        };
-        if let Some(made) = again(made) {
-            out.emit(made);
-        }
-        if let Some(rejected) = again(rejected) {
-            out.reject(rejected);
-        }
+        let frame = Frame::of(&batch);
+        frame.emit(made, out);
+        frame.reject(rejected, out);
         Ok(())
     }
 }

@@ -1,25 +1,14 @@
 //! Whether records become the text that the manual promises, and whether `decode` makes the same records of it.
 
-use fieldflow_contract::{NodeKind, SystemClock, Timestamp};
+use fieldflow_contract::{Quality, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::super::decode::Decode;
 use super::*;
+use crate::transform::kit::testing::build;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000);
-
-fn node(kind: &dyn NodeKind, options: Json) -> Box<dyn Transform> {
-    let context = BuildContext::alone("encode", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
-    let ready = kind.prepare(options).expect("the options can be read");
-    let mut findings = Findings::default();
-    ready.check(&mut findings);
-    assert_eq!(findings, Findings::default());
-    match ready.build(&context).expect("it can be built") {
-        Node::Transform(node) => node,
-        _ => unreachable!("it is a transform"),
-    }
-}
 
 /// What leaves by the default port; nothing may leave by another.
 fn run(node: &mut dyn Transform, records: Vec<Record>) -> Vec<Record> {
@@ -39,7 +28,7 @@ fn texts(options: Json, records: Vec<Record>) -> Vec<String> {
         Value::Text(text) => text.to_string(),
         other => panic!("{other:?} is no text"),
     };
-    run(&mut *node(&Encode, options), records).into_iter().map(text).collect()
+    run(&mut *build(&Encode, options), records).into_iter().map(text).collect()
 }
 
 fn line(record: Record) -> String {
@@ -88,7 +77,7 @@ fn a_time_that_nanoseconds_cannot_hold_is_rejected() {
     let mut out = Outputs::default();
     let far = Record { time: Timestamp(i64::MAX), ..record("a", Value::I64(1)) };
     let batch = Batch::new(vec![far.clone(), record("a", Value::I64(2))], NOW).unwrap();
-    node(&Encode, json!({ "as": "line_protocol", "group": "batch" })).apply(batch, &mut out).unwrap();
+    build(&Encode, json!({ "as": "line_protocol", "group": "batch" })).apply(batch, &mut out).unwrap();
     let made: Vec<_> = out.take_emissions().collect();
     assert_eq!((made[0].batch.len(), &*made[1].port, made[1].batch.records()), (1, "rejected", [far].as_slice()));
 }
@@ -113,7 +102,7 @@ fn a_group_has_the_latest_time_and_the_worst_quality_of_its_records() {
     let later = Record { time: Timestamp(NOW.0 + 5), quality: Quality::UNCERTAIN, ..record("g.a", Value::I64(1)) };
     let bad = Record { quality: Quality::BAD_TIMEOUT, ..record("g.b", Value::Null) };
     let records = vec![record("g.c", Value::I64(0)), later, bad, record("g.a", Value::I64(2))];
-    let made = run(&mut *node(&Encode, json!({ "as": "json", "tag": "{tag[0]}", "group": "batch" })), records);
+    let made = run(&mut *build(&Encode, json!({ "as": "json", "tag": "{tag[0]}", "group": "batch" })), records);
     assert_eq!(made.len(), 1);
     assert_eq!((made[0].time.0, made[0].quality), (NOW.0 + 5, Quality::BAD_TIMEOUT));
     let Value::Text(text) = &made[0].value else { panic!("{made:?}") };
@@ -124,7 +113,7 @@ fn a_group_has_the_latest_time_and_the_worst_quality_of_its_records() {
 fn a_batch_out_of_the_store_stays_one() {
     let mut out = Outputs::default();
     let batch = Batch::one(record("a", Value::I64(1)), Timestamp(7)).replayed();
-    node(&Encode, json!({ "as": "json" })).apply(batch, &mut out).unwrap();
+    build(&Encode, json!({ "as": "json" })).apply(batch, &mut out).unwrap();
     let made = out.take_emissions().next().unwrap();
     assert!(made.batch.is_replayed() && made.batch.received() == Timestamp(7));
 }
@@ -156,7 +145,7 @@ proptest! {
         by_batch in any::<bool>(),
     ) {
         let group = if by_batch { "batch" } else { "record" };
-        let mut encode = node(&Encode, json!({ "as": "json", "tag": "wire", "group": group }));
+        let mut encode = build(&Encode, json!({ "as": "json", "tag": "wire", "group": group }));
         let mut options = json!({ "json": {
             "tags": { "{name}": "$.value" }, "name": "$.tag", "time": "$.t", "quality": "$.quality",
         }});
@@ -166,7 +155,7 @@ proptest! {
         // A wire carries the text alone.
         let wire = |record: Record| Record { quality: Quality::GOOD, ..record };
         let text = run(&mut *encode, records.clone()).into_iter().map(wire).collect();
-        let back = run(&mut *node(&Decode, options), text);
+        let back = run(&mut *build(&Decode, options), text);
         prop_assert_eq!(back.len(), records.len());
         for (back, record) in back.iter().zip(&records) {
             prop_assert!(back.value.same_as(&record.value), "{:?} {:?}", back, record);
@@ -177,9 +166,9 @@ proptest! {
     #[test]
     fn what_is_encoded_as_csv_is_decoded_to_the_same_texts(texts in prop::collection::vec("[a-z\" ,;\r\n☃]{1,8}", 1..5)) {
         let records: Vec<Record> = texts.iter().map(|text| record("a", Value::Text(text.as_str().into()))).collect();
-        let mut encode = node(&Encode, json!({ "as": "csv", "group": "batch", "header": true }));
+        let mut encode = build(&Encode, json!({ "as": "csv", "group": "batch", "header": true }));
         let options = json!({ "csv": { "header": true, "name": "tag", "time": "time", "tags": { "{name}": "value" } } });
-        let back = run(&mut *node(&Decode, options), run(&mut *encode, records.clone()));
+        let back = run(&mut *build(&Decode, options), run(&mut *encode, records.clone()));
         prop_assert_eq!(back, records);
     }
 }

@@ -12,7 +12,7 @@ fn gate(config: Json) -> Gate {
     let mut asked = |condition: Option<Condition>| condition.map(|one| Asked::new(one, &mut expressions).unwrap());
     let (keep, drop) = (asked(config.keep), asked(config.drop));
     let (known, tally) = (TagMap::default(), Tally::default());
-    Gate { tags: config.tags, keep, drop, expressions, known, verdicts: Vec::new(), tally }
+    Gate { tags: config.tags, keep, drop, expressions, known, tally }
 }
 
 fn passed(gate: &mut Gate, batch: Batch) -> Vec<Record> {

@@ -7,7 +7,7 @@ use std::fmt::LowerExp;
 
 use fieldflow_contract::Value;
 
-use super::super::decimal::{decimal_of, digits_f32, digits_f64};
+use crate::transform::kit::decimal::{decimal_of, digits_f32, digits_f64};
 
 /// Up to here every integer is a double.
 const WHOLE: f64 = (1_u64 << 53) as f64;

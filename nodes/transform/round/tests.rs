@@ -1,5 +1,6 @@
 //! Tests of `round`; the checks and what becomes of whole records are tested in `cases/round`.
 
+use fieldflow_contract::Value;
 use proptest::prelude::*;
 
 use super::*;

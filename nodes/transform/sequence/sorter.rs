@@ -6,12 +6,14 @@ use fieldflow_contract::{Batch, Cause, Outputs, Record, Tag, TagMap, Tally, Time
 
 use super::line::{Held, Limits, Line, Meaning};
 use super::{Config, Counter, EVENTS, Fate, Reorder, read};
-use crate::transform::rules::Rules;
+use crate::transform::kit::batches::Frame;
+use crate::transform::kit::quality::worse;
+use crate::transform::kit::rules::Rules;
 
 pub(super) struct Sorter {
     counter: Option<Counter>,
     limits: Limits,
-    tags: Option<Rules<()>>,
+    tags: Rules<()>,
     on_duplicate: Fate,
     on_late: Fate,
     reorder: Option<Reorder>,
@@ -53,7 +55,7 @@ impl Sorter {
         Self {
             counter: config.counter,
             limits,
-            tags: config.tags.map(|tags| Rules::new([(tags, ())])),
+            tags: Rules::one(config.tags, ()),
             on_duplicate: config.on_duplicate,
             on_late: config.on_late,
             reorder: config.reorder,
@@ -66,7 +68,7 @@ impl Sorter {
 
     /// Whether the record passes and there is no more to do: it is the next of its tag, or has no counter to look at.
     fn goes_on(&mut self, record: &Record) -> bool {
-        if self.tags.as_mut().is_some_and(|tags| tags.index(record.tag).is_none()) {
+        if !self.tags.names(record.tag) {
             return true;
         }
         let Some(line) = self.lines.slot(record.tag) else { return false };
@@ -80,9 +82,8 @@ impl Sorter {
         let counter = match read(self.counter, limits.wrap, &record.value) {
             Ok(counter) if !record.quality.is_bad() => counter,
             unreadable => {
-                // The first reason is the one to look for, so a later one does not replace it.
-                if let Some(reason) = unreadable.err().filter(|_| !record.quality.is_bad()) {
-                    record.quality = reason;
+                if let Err(reason) = unreadable {
+                    record.quality = worse(record.quality, reason);
                 }
                 self.release(tag, u64::MAX, sorted);
                 sorted.passing.push(record);
@@ -174,7 +175,7 @@ impl Sorter {
         }
     }
 
-    fn give(&self, sorted: Sorted, received: Timestamp, is_replayed: bool, out: &mut Outputs) {
+    fn give(&self, sorted: Sorted, frame: Frame, out: &mut Outputs) {
         for (word, times) in [
             ("lost", sorted.lost),
             ("duplicate", sorted.duplicate),
@@ -188,19 +189,9 @@ impl Sorter {
         }
         out.filtered("duplicate", sorted.dropped_duplicates);
         out.filtered("late", sorted.dropped_late);
-        let batch = |records| {
-            let batch = Batch::new(records, received)?;
-            Some(if is_replayed { batch.replayed() } else { batch })
-        };
-        if let Some(passing) = batch(sorted.passing) {
-            out.emit(passing);
-        }
-        if let Some(events) = batch(sorted.events) {
-            out.emit_to(EVENTS, events);
-        }
-        if let Some(rejected) = batch(sorted.rejected) {
-            out.reject(rejected);
-        }
+        frame.emit(sorted.passing, out);
+        frame.emit_to(EVENTS, sorted.events, out);
+        frame.reject(sorted.rejected, out);
     }
 }
 
@@ -228,7 +219,7 @@ fn lose(line: &mut Line, behind: &Record, missing: u64, sorted: &mut Sorted) {
 impl Transform for Sorter {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         self.calls += 1;
-        let (received, is_replayed) = (batch.received(), batch.is_replayed());
+        let (received, frame) = (batch.received(), Frame::of(&batch));
         // A batch in order goes on as it is, even if others read it too.
         let Some(first) = batch.records().iter().position(|record| !self.goes_on(record)) else {
             out.emit(batch);
@@ -251,7 +242,7 @@ impl Transform for Sorter {
                 self.sort(record, &mut sorted);
             }
         }
-        self.give(sorted, received, is_replayed, out);
+        self.give(sorted, frame, out);
         Ok(())
     }
 
@@ -271,7 +262,7 @@ impl Transform for Sorter {
         {
             self.release(tag, number, &mut sorted);
         }
-        self.give(sorted, now, false, out);
+        self.give(sorted, Frame::at(now), out);
     }
 
     fn holds_since(&self) -> Option<u64> {
@@ -284,6 +275,6 @@ impl Transform for Sorter {
             self.release(tag, u64::MAX, &mut sorted);
         }
         self.holding.new.clear();
-        self.give(sorted, now, false, out);
+        self.give(sorted, Frame::at(now), out);
     }
 }

@@ -2,23 +2,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use fieldflow_contract::{Batch, Outputs, Record, SystemClock, Tag, Tally, Timestamp, Transform};
+use fieldflow_contract::{Batch, Outputs, Record, Saved, Tag, Tally, Timestamp, Transform};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::transform::kit::testing::build_with;
 
 fn build(options: Json) -> (Box<dyn Transform>, Tally) {
-    let config: Config = serde_json::from_value(options).unwrap();
-    let mut findings = Findings::default();
-    Sequence::check(&config, &mut findings);
-    assert_eq!(findings.0, []);
-    let context = BuildContext::alone("sequence", std::path::Path::new(""), std::sync::Arc::new(SystemClock));
-    let tally = context.tally.clone();
-    match Sequence::build(config, &context) {
-        Ok(Node::Transform(transform)) => (transform, tally),
-        _ => panic!("not a transform"),
-    }
+    build_with(&Sequence, options, &Saved::default())
 }
 
 /// A frame whose time tells it from all others.

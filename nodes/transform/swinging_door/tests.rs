@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{Quality, Value};
+use fieldflow_contract::{Quality, Tag, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::transform::playing::{live, replayed};
+use crate::transform::kit::testing::{live, replayed};
 
 fn compressor(mut rule: Json) -> Compressor {
     rule["tags"] = json!("*");

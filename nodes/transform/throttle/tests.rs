@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::transform::playing::{live, replayed};
+use crate::transform::kit::testing::{live, replayed};
 
 fn throttler(records: u32, period: u64, keep: &str) -> Throttler {
     let config = json!({ "records": records, "period": format!("{period}us"), "keep": keep });

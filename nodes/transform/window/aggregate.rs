@@ -4,8 +4,8 @@ use fieldflow_contract::{Level, Quality, Timestamp, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::number::{Sum, compare, number};
 use super::steps::Steps;
+use crate::transform::kit::number::{Sum, compare, number};
 
 /// Most values that `p95` keeps of a window.
 pub(super) const MOST_SAMPLES: usize = 10_000;

@@ -4,9 +4,9 @@ use fieldflow_contract::{At, Findings, Span, TagSelector};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::naming;
 use super::aggregate::{Aggregate, MOST_SAMPLES};
 use super::steps::MOST_POINTS;
+use crate::transform::kit::names;
 
 /// Puts aggregates over windows of time in the place of the values: averages, extremes, counts.
 ///
@@ -68,8 +68,8 @@ fn name() -> String {
     "{tag}.{agg}".to_owned()
 }
 
-/// What may stand in braces in `as`.
-pub(super) const NAMES: &[&str] = &["tag", "agg"];
+/// What may stand in braces in `as` beside the tag.
+pub(super) const MORE: &[&str] = &["agg"];
 
 /// Most windows of a tag that are open at the same time.
 const MOST_OPEN: u128 = 1000;
@@ -104,7 +104,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if config.of.is_empty() {
         findings.error("of", "nothing would leave").help("say at least one aggregate, such as avg");
     }
-    naming::check(&config.name, NAMES, At::from("as"), findings);
+    names::check_derived(&config.name, MORE, &"as".into(), findings);
     if 1 < config.of.len() && !config.name.contains("{agg") {
         findings
             .error("as", format!("the {} aggregates of a tag would all have one name", config.of.len()))

@@ -2,7 +2,7 @@
 
 use fieldflow_contract::{Timestamp, Value};
 
-use super::super::number::{Sum, number};
+use crate::transform::kit::number::{Sum, number};
 
 /// Most values that are still to be put in order; the older half is then taken as it is.
 pub(super) const MOST_POINTS: usize = 64;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use fieldflow_contract::{Record, Tag, Timestamp, Value};
 
-use super::super::per_tag::{Deadlines, Heard, Queued};
-use super::super::rate::unusable;
 use super::aggregate::{Aggregate, Needs, Window};
+use crate::transform::kit::number::unusable;
 
 /// The windows, in microseconds; none of them 0 but the lateness.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +32,11 @@ impl Shape {
         Timestamp(start.0.saturating_add(self.size))
     }
 
+    /// How long after the latest record a window is over if no more comes.
+    fn wait(self, end: Timestamp, watermark: Timestamp) -> Duration {
+        Timestamp(end.0.saturating_add(self.lateness)).since(watermark)
+    }
+
     /// The end of the last window that is over once a record of this time has come.
     fn over_at(self, watermark: Timestamp) -> Timestamp {
         let last_start = self.start_of(Timestamp(watermark.0.saturating_sub(self.lateness).saturating_sub(self.size)));
@@ -43,8 +47,8 @@ impl Shape {
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It entered its windows.
-    In,
+    /// It entered its windows; whether no record of the tag is later.
+    In { is_latest: bool },
     /// They are all over.
     Late,
     /// There is no name for what would become of it.
@@ -56,7 +60,6 @@ pub(super) enum Taken {
 pub(super) struct Tagged {
     /// The tags of its aggregates.
     names: Option<Box<[Tag]>>,
-    pub(super) queued: Queued,
     clock: Option<Clock>,
     /// By their beginning.
     open: VecDeque<Window>,
@@ -69,9 +72,8 @@ pub(super) struct Tagged {
 struct Clock {
     /// The first record.
     since: Timestamp,
-    /// The latest record, and when it came.
+    /// The latest record.
     watermark: Timestamp,
-    heard: Heard,
     /// Windows that end here or earlier are over.
     over: Timestamp,
     /// The first of the records that were late, if none since then was in time.
@@ -80,15 +82,13 @@ struct Clock {
 
 impl Tagged {
     pub(super) fn new(names: Option<Box<[Tag]>>) -> Self {
-        Self { names, queued: Queued::default(), clock: None, open: VecDeque::new(), carry: None }
+        Self { names, clock: None, open: VecDeque::new(), carry: None }
     }
 
     /// Takes a record in, after closing what is over by its time.
-    #[expect(clippy::too_many_arguments, reason = "what belongs to the node is the same for every record")]
     pub(super) fn take(
         &mut self,
         record: &Record,
-        heard: Heard,
         is_replayed: bool,
         shape: Shape,
         needs: Needs,
@@ -100,8 +100,9 @@ impl Tagged {
         }
         let time = record.time;
         let start = shape.start_of(time);
-        let anew = Clock { since: time, watermark: time, heard, over: shape.over_at(time), late_since: None };
+        let anew = Clock { since: time, watermark: time, over: shape.over_at(time), late_since: None };
         let mut clock = self.clock.unwrap_or(anew);
+        let mut is_latest = self.clock.is_none_or(|clock| clock.watermark < time);
         if shape.end(Timestamp(start)) <= clock.over {
             let since = clock.late_since.filter(|since| *since <= time).unwrap_or(time);
             if is_replayed || time.since(since).as_micros() < shape.size as u128 {
@@ -110,12 +111,11 @@ impl Tagged {
             }
             self.close_unfinished(shape, of, results);
             self.carry = None;
-            clock = anew;
+            (clock, is_latest) = (anew, true);
         }
         clock.late_since = None;
         if clock.watermark < time {
             clock.watermark = time;
-            clock.heard = heard;
             // Most records move no window to its end, and a division is not for nothing.
             if shape.every <= time.0.saturating_sub(shape.lateness).saturating_sub(clock.over.0) {
                 clock.over = clock.over.max(shape.over_at(time));
@@ -126,7 +126,7 @@ impl Tagged {
             self.close_first(shape, of, None, results);
         }
         self.enter(record, start, clock.over, shape, needs);
-        Taken::In
+        Taken::In { is_latest }
     }
 
     /// Puts a record into each of its windows that is not over.
@@ -156,11 +156,17 @@ impl Tagged {
         }
     }
 
-    /// Closes what is over by the machine's clock, as no more comes.
-    pub(super) fn close_by_clock(&mut self, now: Timestamp, shape: Shape, of: &[Aggregate], results: &mut Vec<Record>) {
+    /// Closes what is over by the machine's clock, as nothing later has come for so long.
+    pub(super) fn close_by_clock(
+        &mut self,
+        waited: Duration,
+        shape: Shape,
+        of: &[Aggregate],
+        results: &mut Vec<Record>,
+    ) {
         while let (Some(window), Some(clock)) = (self.open.front(), &mut self.clock) {
             let end = shape.end(window.start);
-            if !clock.heard.is_over(wait(end, shape, clock.watermark), now) {
+            if waited < shape.wait(end, clock.watermark) {
                 return;
             }
             clock.over = clock.over.max(end);
@@ -187,16 +193,9 @@ impl Tagged {
         results.extend(names.iter().zip(told).map(record));
     }
 
-    /// Wants to be looked at when the first open window is over by the machine's clock.
-    pub(super) fn look_again(&mut self, place: u32, shape: Shape, deadlines: &mut Deadlines) {
-        if let (Some(window), Some(clock)) = (self.open.front(), &self.clock) {
-            let wait = wait(shape.end(window.start), shape, clock.watermark);
-            deadlines.set(place, clock.heard.after(wait), &mut self.queued);
-        }
+    /// How long after the latest record the first open window is over by the machine's clock.
+    pub(super) fn wait(&self, shape: Shape) -> Option<Duration> {
+        let (window, clock) = (self.open.front()?, self.clock.as_ref()?);
+        Some(shape.wait(shape.end(window.start), clock.watermark))
     }
-}
-
-/// How long after the latest record a window is over if no more comes.
-fn wait(end: Timestamp, shape: Shape, watermark: Timestamp) -> Duration {
-    Timestamp(end.0.saturating_add(shape.lateness)).since(watermark)
 }

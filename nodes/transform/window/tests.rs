@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use fieldflow_contract::{Quality, Saved, Value};
+use fieldflow_contract::{Quality, Record, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::testing::{at, build, emitted, play, with};
 use super::*;
+use crate::transform::kit::testing::{apply, at, build, emitted, play, with};
 
 fn window(options: Json) -> Box<dyn Transform> {
-    build(&Window, options, &Saved::default())
+    build(&Window, options)
 }
 
 fn seconds(seconds: i64) -> Timestamp {
@@ -34,9 +34,9 @@ fn a_dead_tag_holds_no_other_and_is_closed_by_the_machines_clock_whatever_its_ow
     // The clock of the device is an hour behind.
     let mut out = Outputs::default();
     let first = vec![at("window.dead", 3600, Value::I64(1)), at("window.alive", 3600, Value::I64(1))];
-    node.apply(Batch::new(first, seconds(7204)).unwrap(), &mut out).unwrap();
+    apply(&mut *node, Batch::new(first, seconds(7204)).unwrap(), &mut out);
     let alive = Batch::one(at("window.alive", 3610, Value::I64(1)), seconds(7213));
-    node.apply(alive, &mut out).unwrap();
+    apply(&mut *node, alive, &mut out);
     let told = emitted(&mut out);
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].tag.name(), told[0].time), ("window.alive", seconds(3600)));

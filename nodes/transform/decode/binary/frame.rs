@@ -8,7 +8,7 @@ use super::super::head::{Head, Missing, TimeFormat};
 use super::super::names::Names;
 use super::super::{Into, Why};
 use super::Kind;
-use crate::transform::decimal::Line;
+use crate::transform::kit::decimal::Line;
 
 /// Reads frames.
 pub(in crate::transform::decode) struct Reader {

@@ -11,7 +11,7 @@ use self::frame::{Item, Number, Plan, What};
 use super::MOST_RECORDS;
 use super::head::TimeFormat;
 use super::names::{self, Name, Names};
-use crate::transform::decimal::Line;
+use crate::transform::kit::decimal::Line;
 
 /// The fields of a frame, in order.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

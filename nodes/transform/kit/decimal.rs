@@ -9,7 +9,7 @@ use std::fmt::LowerExp;
 use fieldflow_contract::Value;
 
 /// Most digits behind the point of a value that is still taken as a decimal.
-pub(super) const PLACES: usize = 9;
+pub(crate) const PLACES: usize = 9;
 
 const TEN: [f64; PLACES + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
@@ -21,7 +21,7 @@ const DIGITS: f64 = (1_u64 << 51) as f64;
 
 /// A straight line: a number to a number.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// The line over values with as many digits behind the point as the index says.
     exact: [Option<Step>; PLACES + 1],
     /// A point of the line; then how far it rises over how long a run.
@@ -43,7 +43,7 @@ struct Step {
 
 impl Line {
     /// The line `value · factor + offset`.
-    pub(super) fn linear(factor: f64, offset: f64) -> Self {
+    pub(crate) fn linear(factor: f64, offset: f64) -> Self {
         let exact = || {
             let ([factor, offset], ten) = integers([factor, offset])?;
             Some([factor, offset, ten])
@@ -52,7 +52,7 @@ impl Line {
     }
 
     /// The line that takes `from[0]` to `to[0]` and `from[1]` to `to[1]`.
-    pub(super) fn through(from: [f64; 2], to: [f64; 2]) -> Self {
+    pub(crate) fn through(from: [f64; 2], to: [f64; 2]) -> Self {
         let exact = || {
             let ([low, high, to_low, to_high], ten) = integers([from[0], from[1], to[0], to[1]])?;
             let (run, rise) = (high.checked_sub(low)?, to_high.checked_sub(to_low)?);
@@ -69,7 +69,7 @@ impl Line {
     }
 
     /// Where the line takes a value; `None` if that is not a number.
-    pub(super) fn at(&self, value: &Value) -> Option<f64> {
+    pub(crate) fn at(&self, value: &Value) -> Option<f64> {
         Some(match *value {
             Value::I64(v) => self.exactly(i128::from(v), 0).unwrap_or_else(|| self.plainly(v as f64)),
             Value::U64(v) => self.exactly(i128::from(v), 0).unwrap_or_else(|| self.plainly(v as f64)),
@@ -137,7 +137,7 @@ fn gcd(a: u128, b: u128) -> u128 {
 }
 
 /// The double that is nearest to `top / divisor`, for a divisor below 2⁷².
-pub(super) fn divide(top: i128, divisor: u128) -> f64 {
+pub(crate) fn divide(top: i128, divisor: u128) -> f64 {
     let magnitude = top.unsigned_abs();
     if magnitude == 0 {
         return 0.0;
@@ -167,7 +167,7 @@ fn integers<const N: usize>(numbers: [f64; N]) -> Option<([i128; N], i128)> {
 }
 
 /// The shortest decimal that is read as this double or single: its digits, and how many stand behind the point.
-pub(super) fn decimal_of(number: impl LowerExp) -> Option<(i128, u32)> {
+pub(crate) fn decimal_of(number: impl LowerExp) -> Option<(i128, u32)> {
     let text = format!("{number:e}");
     let (mantissa, exponent) = text.split_once('e')?;
     let behind = mantissa.split_once('.').map_or(0, |(_, behind)| behind.len());
@@ -180,7 +180,7 @@ pub(super) fn decimal_of(number: impl LowerExp) -> Option<(i128, u32)> {
 }
 
 /// The digits of a double that is a short decimal, and how many stand behind the point.
-pub(super) fn digits_f64(value: f64) -> Option<(i64, usize)> {
+pub(crate) fn digits_f64(value: f64) -> Option<(i64, usize)> {
     let size = value.abs();
     if DIGITS <= size || size.is_nan() {
         return None;
@@ -195,7 +195,7 @@ pub(super) fn digits_f64(value: f64) -> Option<(i64, usize)> {
 }
 
 /// The double that people see in a single: 78.4 for the single 78.4, not 78.4000015258789.
-pub(super) fn double_of(value: f32) -> f64 {
+pub(crate) fn double_of(value: f32) -> f64 {
     match digits_f32(value) {
         Some((digits, places)) => digits as f64 / TEN[places],
         None => value.to_string().parse().unwrap_or_else(|_| f64::from(value)),
@@ -203,7 +203,7 @@ pub(super) fn double_of(value: f32) -> f64 {
 }
 
 /// The same for a single: of the decimals that are read as it, the shortest, which is the one that people see.
-pub(super) fn digits_f32(value: f32) -> Option<(i64, usize)> {
+pub(crate) fn digits_f32(value: f32) -> Option<(i64, usize)> {
     let digits = |places: usize| {
         let scaled = f64::from(value) * TEN[places];
         let digits = nearest(scaled);
@@ -216,7 +216,7 @@ pub(super) fn digits_f32(value: f32) -> Option<(i64, usize)> {
 }
 
 /// The digits of a number that is a short decimal, and how many stand behind the point: 784 and 1 for 78.4.
-pub(super) fn digits(value: &Value) -> Option<(i128, usize)> {
+pub(crate) fn digits(value: &Value) -> Option<(i128, usize)> {
     let short = match *value {
         Value::I64(v) => return Some((i128::from(v), 0)),
         Value::U64(v) => return Some((i128::from(v), 0)),

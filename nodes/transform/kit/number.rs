@@ -4,9 +4,9 @@
 
 use std::cmp::Ordering;
 
-use fieldflow_contract::Value;
+use fieldflow_contract::{Quality, Value};
 
-use super::decimal::{PLACES, digits, divide};
+use super::decimal::{PLACES, digits, divide, double_of};
 
 /// Up to here every integer is a double.
 const WHOLE: u128 = 1 << 53;
@@ -15,22 +15,29 @@ const WHOLE: u128 = 1 << 53;
 const DIVISOR: u128 = 1 << 72;
 
 /// The value as a double, if it is a number; a single counts as the decimal that it is printed as.
-pub(super) fn number(value: &Value) -> Option<f64> {
+pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
-        Value::F32(single) => digits(value)
-            .map(|(digits, places)| share(digits, 10_u128.pow(places as u32)))
-            .or_else(|| Some(f64::from(*single))),
+        Value::F32(single) => Some(double_of(*single)),
         _ => value.as_f64(),
     }
 }
 
+/// Why there is no working with the value, if there is none.
+pub(crate) fn unusable(value: &Value) -> Option<Quality> {
+    match number(value) {
+        None => Some(Quality::BAD_TYPE_MISMATCH),
+        Some(number) if !number.is_finite() => Some(Quality::BAD_OUT_OF_RANGE),
+        Some(_) => None,
+    }
+}
+
 /// `to` − `from`, if both are numbers.
-pub(super) fn difference(from: &Value, to: &Value) -> Option<f64> {
+pub(crate) fn difference(from: &Value, to: &Value) -> Option<f64> {
     slope(from, to, 1, 1)
 }
 
 /// (`to` − `from`) · `per` / `over`, if both are numbers. `over` is not 0.
-pub(super) fn slope(from: &Value, to: &Value, per: u64, over: u64) -> Option<f64> {
+pub(crate) fn slope(from: &Value, to: &Value, per: u64, over: u64) -> Option<f64> {
     // Most often one time is a multiple of the other, and small numbers divide faster.
     let (per, over) = match (per, over) {
         (0, _) | (_, 0) => (per, over),
@@ -52,7 +59,7 @@ pub(super) fn slope(from: &Value, to: &Value, per: u64, over: u64) -> Option<f64
 }
 
 /// Which of two numbers is the greater, without a rounding in between. NaN is greater than all.
-pub(super) fn compare(one: &Value, two: &Value) -> Ordering {
+pub(crate) fn compare(one: &Value, two: &Value) -> Ordering {
     if let (Some(one), Some(two)) = (whole(one), whole(two)) {
         return one.cmp(&two);
     }
@@ -81,7 +88,7 @@ fn share(top: i128, divisor: u128) -> f64 {
 
 /// A sum of numbers, exact while they are short decimals.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     /// In units of the last place that a short decimal can have.
     exact: i128,
     /// What no longer fitted there, and all after it.
@@ -92,7 +99,7 @@ impl Sum {
     const UNIT: u128 = 10_u128.pow(PLACES as u32);
 
     /// Adds a number so many times.
-    pub(super) fn add(&mut self, value: &Value, times: u64) {
+    pub(crate) fn add(&mut self, value: &Value, times: u64) {
         if self.plain.is_none() {
             let exactly = || {
                 let (digits, places) = digits(value)?;
@@ -108,7 +115,7 @@ impl Sum {
     }
 
     /// The sum divided by a number that is not 0.
-    pub(super) fn over(&self, count: u64) -> f64 {
+    pub(crate) fn over(&self, count: u64) -> f64 {
         let divisor = Self::UNIT.saturating_mul(u128::from(count));
         match self.plain {
             None if divisor < DIVISOR => share(self.exact, divisor),
@@ -117,7 +124,7 @@ impl Sum {
     }
 
     /// The sum as an integer, if it is one and fits.
-    pub(super) fn whole(&self) -> Option<Value> {
+    pub(crate) fn whole(&self) -> Option<Value> {
         let unit = Self::UNIT as i128;
         if self.plain.is_some() || self.exact % unit != 0 {
             return None;

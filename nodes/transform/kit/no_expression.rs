@@ -6,41 +6,41 @@ use fieldflow_contract::{Quality, Record};
 
 /// See `expression`: why there is none.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     /// What to do.
-    pub(super) help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Wrong {
     #[expect(clippy::unused_self, reason = "the same face as the real one")]
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         "this build knows no expressions".to_owned()
     }
 }
 
 /// An expression; there is none.
 #[derive(Debug)]
-pub(super) struct Expression(Infallible);
+pub(crate) struct Expression(Infallible);
 
 impl Expression {
-    pub(super) fn asks_for_quality(&self) -> bool {
+    pub(crate) fn asks_for_quality(&self) -> bool {
         match self.0 {}
     }
 }
 
-pub(super) fn check(_: &str) -> Result<(), Wrong> {
+pub(crate) fn check(_: &str) -> Result<(), Wrong> {
     Err(Wrong { help: Some("build fieldflow with the feature `expressions`".to_owned()) })
 }
 
 /// The expressions of one node; there are none.
 #[derive(Default)]
-pub(super) struct Expressions {
+pub(crate) struct Expressions {
     _none: (),
 }
 
 impl Expressions {
     #[expect(clippy::unused_self, reason = "the same face as the real one")]
-    pub(super) fn compile(&mut self, text: &str) -> Result<Expression, Wrong> {
+    pub(crate) fn compile(&mut self, text: &str) -> Result<Expression, Wrong> {
         match check(text) {
             Ok(()) => Err(Wrong { help: None }),
             Err(wrong) => Err(wrong),
@@ -48,10 +48,10 @@ impl Expressions {
     }
 
     #[expect(clippy::unused_self, reason = "the same face as the real one")]
-    pub(super) fn saw(&mut self, _: &Record) {}
+    pub(crate) fn saw(&mut self, _: &Record) {}
 
     #[expect(clippy::unused_self, reason = "the same face as the real one")]
-    pub(super) fn holds(&mut self, condition: &Expression, _: &Record) -> Result<bool, Quality> {
+    pub(crate) fn holds(&mut self, condition: &Expression, _: &Record) -> Result<bool, Quality> {
         match condition.0 {}
     }
 }

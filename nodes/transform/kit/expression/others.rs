@@ -7,6 +7,7 @@ use fieldflow_contract::{Level, Quality, Record, Tag, TagMap, TagTableFull, Time
 use rhai::{Dynamic, Engine, EvalAltResult, Position};
 
 use super::dynamic;
+use crate::transform::kit::quality::worse;
 
 /// What is remembered of the tags that expressions read. It is shared with the functions of the engine; nobody else is there
 /// to wait for.
@@ -85,9 +86,7 @@ impl Seen {
             return Err(last.quality);
         }
         let value = last.value.clone().ok_or(Quality::BAD_TYPE_MISMATCH)?;
-        if self.worst.level() < last.quality.level() {
-            self.worst = last.quality;
-        }
+        self.worst = worse(self.worst, last.quality);
         Ok(value)
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use fieldflow_contract::{At, Findings, Tag};
 
-use super::enrich::{Config, Lookup};
-use super::names;
 use super::table::Table;
+use super::{Config, Lookup};
+use crate::transform::kit::names;
 
 /// Most rows that are told of; who has more mends those first.
 const MOST_TOLD: usize = 20;

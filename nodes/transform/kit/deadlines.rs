@@ -14,8 +14,8 @@ use fieldflow_contract::{Tag, TagMap, Timestamp};
 /// record that ends the wait comes right after it. So after [`Deadlines::set`] a `tick` is wanted at once, to look.
 ///
 /// Bounded by the table of tags: the queue has about one entry for each tag, however often its deadline moves.
-#[derive(Default)]
-pub(super) struct Deadlines {
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
     slots: TagMap<Slot>,
     /// When to look at which tag; entries that are not what their slot says are leftovers.
     queue: BinaryHeap<Reverse<(Timestamp, Tag)>>,
@@ -29,20 +29,28 @@ pub(super) struct Deadlines {
     now: Timestamp,
 }
 
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Slot {
+    /// How long the wait is, if there is any.
     wait: Option<Duration>,
-    due: Option<Timestamp>,
+    /// When it began; `None` until the next look.
+    began: Option<Timestamp>,
     is_fresh: bool,
-    /// The entry in the queue. Never after `due`, so that a deadline that moves on needs no new one.
+    /// The entry in the queue. Never after the deadline, so that one that moves on needs no new entry.
     queued: Option<Timestamp>,
+}
+
+impl Slot {
+    fn due(&self) -> Option<Timestamp> {
+        Some(self.began? + self.wait?.max(Duration::from_micros(1)))
+    }
 }
 
 impl Deadlines {
     /// Sets or moves the deadline of a tag: so long after the next look. The batch that is worked on was received then.
-    pub(super) fn set(&mut self, tag: Tag, wait: Duration, received: Timestamp) {
+    pub(crate) fn set(&mut self, tag: Tag, wait: Duration, received: Timestamp) {
         let slot = self.slots.slot(tag).get_or_insert_default();
-        (slot.wait, slot.due) = (Some(wait), None);
+        (slot.wait, slot.began) = (Some(wait), None);
         if !slot.is_fresh {
             slot.is_fresh = true;
             self.fresh.push(tag);
@@ -50,34 +58,39 @@ impl Deadlines {
         self.look = received;
     }
 
+    /// Sets or moves the deadline of a tag, for which it has been waiting since [`Deadlines::set`] was called last.
+    pub(crate) fn extend(&mut self, tag: Tag, wait: Duration) {
+        if let Some(slot) = self.slots.slot(tag)
+            && slot.wait != Some(wait)
+        {
+            slot.wait = Some(wait);
+            self.enqueue(tag);
+        }
+    }
+
     /// There is nothing to wait for.
-    pub(super) fn clear(&mut self, tag: Tag) {
+    pub(crate) fn clear(&mut self, tag: Tag) {
         if let Some(slot) = self.slots.slot(tag) {
-            (slot.wait, slot.due) = (None, None);
+            slot.wait = None;
         }
     }
 
     /// When a `tick` is wanted next.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(crate) fn next(&self) -> Option<Timestamp> {
         if self.fresh.is_empty() { self.queue.peek().map(|Reverse((time, _))| *time) } else { Some(self.look) }
     }
 
     /// Looks at the clock; [`Deadlines::pop`] then tells what is due.
-    pub(super) fn look(&mut self, now: Timestamp) {
+    pub(crate) fn look(&mut self, now: Timestamp) {
         if now < self.now {
             self.shift(self.now.since(now));
         }
         self.now = now;
         for tag in take(&mut self.fresh) {
-            let Some(slot) = self.slots.slot(tag) else { continue };
-            slot.is_fresh = false;
-            let Some(wait) = slot.wait.take() else { continue };
-            let due = now + wait.max(Duration::from_micros(1));
-            slot.due = Some(due);
-            if slot.queued.is_none_or(|queued| due < queued) {
-                self.queued += usize::from(slot.queued.is_none());
-                slot.queued = Some(due);
-                self.queue.push(Reverse((due, tag)));
+            if let Some(slot) = self.slots.slot(tag) {
+                slot.is_fresh = false;
+                slot.began = Some(now);
+                self.enqueue(tag);
             }
         }
         if 2 * self.queued + 64 < self.queue.len() {
@@ -86,16 +99,27 @@ impl Deadlines {
         }
     }
 
-    /// A tag whose deadline has come, the earliest first; it has none after that.
-    pub(super) fn pop(&mut self, now: Timestamp) -> Option<Tag> {
+    fn enqueue(&mut self, tag: Tag) {
+        let Some(slot) = self.slots.slot(tag) else { return };
+        if let Some(due) = slot.due()
+            && slot.queued.is_none_or(|queued| due < queued)
+        {
+            self.queued += usize::from(slot.queued.is_none());
+            slot.queued = Some(due);
+            self.queue.push(Reverse((due, tag)));
+        }
+    }
+
+    /// A tag whose deadline has come, the earliest first, and how long it has been waiting. It has none after that.
+    pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(Tag, Duration)> {
         while let Some(Reverse((time, tag))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= now) {
             self.queue.pop();
             let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
-            match slot.due {
+            match slot.due() {
                 Some(due) if due <= now => {
-                    (slot.due, slot.queued) = (None, None);
+                    (slot.wait, slot.queued) = (None, None);
                     self.queued -= 1;
-                    return Some(tag);
+                    return Some((tag, now.since(slot.began?)));
                 }
                 Some(due) => {
                     slot.queued = Some(due);
@@ -111,24 +135,20 @@ impl Deadlines {
     }
 
     /// All tags that have a deadline; they have none after that.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Tag> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Tag> {
         let queue = take(&mut self.queue).into_vec().into_iter().map(|Reverse((_, tag))| tag);
         let tags: Vec<Tag> = queue.chain(take(&mut self.fresh)).collect();
         self.queued = 0;
-        tags.into_iter().filter(|tag| {
-            let slot = take(self.slots.slot(*tag).get_or_insert_default());
-            slot.wait.is_some() || slot.due.is_some()
-        })
+        tags.into_iter().filter(|tag| take(self.slots.slot(*tag).get_or_insert_default()).wait.is_some())
     }
 
     /// The clock was set back: nobody has to wait longer for that.
     fn shift(&mut self, back: Duration) {
         for Reverse((time, tag)) in take(&mut self.queue) {
             let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
-            let earlier = time - back;
-            slot.due = slot.due.map(|due| due - back);
-            slot.queued = Some(earlier);
-            self.queue.push(Reverse((earlier, tag)));
+            slot.began = slot.began.map(|began| began - back);
+            slot.queued = Some(time - back);
+            self.queue.push(Reverse((time - back, tag)));
         }
     }
 }
@@ -149,7 +169,7 @@ mod tests {
 
     fn due(deadlines: &mut Deadlines, now: i64) -> Vec<Tag> {
         deadlines.look(Timestamp(now));
-        std::iter::from_fn(|| deadlines.pop(Timestamp(now))).collect()
+        std::iter::from_fn(|| deadlines.pop(Timestamp(now))).map(|(tag, _)| tag).collect()
     }
 
     #[test]
@@ -162,6 +182,19 @@ mod tests {
         assert_eq!(due(&mut deadlines, 109), []);
         assert_eq!(due(&mut deadlines, 110), [tag(0)]);
         assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn a_wait_that_is_extended_began_when_it_began() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(tag(0), micros(10), Timestamp(0));
+        assert_eq!(due(&mut deadlines, 100), []);
+        deadlines.extend(tag(0), micros(5));
+        assert_eq!(deadlines.next(), Some(Timestamp(105)));
+        assert_eq!(deadlines.pop(Timestamp(106)), Some((tag(0), micros(6))));
+        deadlines.extend(tag(0), micros(20));
+        assert_eq!(due(&mut deadlines, 119), []);
+        assert_eq!(deadlines.pop(Timestamp(120)), Some((tag(0), micros(20))));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use fieldflow_contract::{At, BuildError, Findings, Level, Quality, Record, TagMa
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::decimal::double_of;
 use super::expression::{self, Expression, Expressions};
+use super::number::number;
 
 /// What a record has to be. All that is given must hold; at least one is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ impl Severity {
 
 impl Qualities {
     /// Whether a quality is one of these.
-    pub(super) fn hold(&self, quality: Quality) -> bool {
+    pub(crate) fn hold(&self, quality: Quality) -> bool {
         // The better level is the lesser one.
         self.min.is_none_or(|min| quality.level() <= min.level())
             && self.max.is_none_or(|max| max.level() <= quality.level())
@@ -73,7 +73,7 @@ impl Qualities {
     }
 
     /// Reports qualities that say nothing or that no quality can be.
-    pub(super) fn check(&self, at: &At, findings: &mut Findings) {
+    pub(crate) fn check(&self, at: &At, findings: &mut Findings) {
         if self.min.is_none() && self.max.is_none() && self.is.is_none() {
             findings.error(at.clone(), "which qualities is not said").help("add `min`, `max` or `is`");
         }
@@ -89,7 +89,7 @@ impl Qualities {
 
 impl Condition {
     /// Reports what is wrong with the condition.
-    pub(super) fn check(&self, at: &At, findings: &mut Findings) {
+    pub(crate) fn check(&self, at: &At, findings: &mut Findings) {
         if self.tags.is_none() && self.quality.is_none() && self.range.is_none() && self.when.is_none() {
             findings
                 .error(at.clone(), "the condition says nothing")
@@ -114,7 +114,7 @@ impl Condition {
 
 /// How a record stands to a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
+pub(crate) enum Met {
     /// All of it holds.
     Yes,
     /// Not by its tag or its quality.
@@ -128,25 +128,25 @@ pub(super) enum Met {
 }
 
 /// A condition, ready to be asked. Which tags it is for is remembered, bounded by the table of tags.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     condition: Condition,
     when: Option<Expression>,
     is_for: TagMap<bool>,
 }
 
 impl Asked {
-    pub(super) fn new(condition: Condition, all: &mut Expressions) -> Result<Self, BuildError> {
+    pub(crate) fn new(condition: Condition, all: &mut Expressions) -> Result<Self, BuildError> {
         let when = condition.when.as_deref().map(|text| all.compile(text));
         let when = when.transpose().map_err(|wrong| BuildError(wrong.message()))?;
         Ok(Self { condition, when, is_for: TagMap::default() })
     }
 
     /// Whether the answer hangs on the value, and so may not hide a change of quality.
-    pub(super) fn judges_values(&self) -> bool {
+    pub(crate) fn judges_values(&self) -> bool {
         self.condition.range.is_some() || self.when.as_ref().is_some_and(|when| !when.asks_for_quality())
     }
 
-    pub(super) fn of(&mut self, record: &Record, all: &mut Expressions) -> Met {
+    pub(crate) fn of(&mut self, record: &Record, all: &mut Expressions) -> Met {
         if let Some(tags) = &self.condition.tags
             && !*self.is_for.slot(record.tag).get_or_insert_with(|| tags.selects(record.tag))
         {
@@ -173,9 +173,5 @@ impl Asked {
 }
 
 fn lies(value: &Value, [low, high]: [f64; 2]) -> bool {
-    let number = match value {
-        Value::F32(v) => Some(double_of(*v)),
-        other => other.as_f64(),
-    };
-    number.is_some_and(|number| low <= number && number <= high)
+    number(value).is_some_and(|number| low <= number && number <= high)
 }

@@ -1,12 +1,12 @@
 //! Records under new names: each tag's fate is found once and remembered, and no two tags ever become one.
 
-use fieldflow_contract::{Batch, Cause, Outputs, Port, Record, Tag, TagMap, Tally, Transform};
+use fieldflow_contract::{Batch, Cause, Outputs, Record, Tag, TagMap, Tally, Transform};
 
-use super::frame::Frame;
+use super::batches::{self, edit};
 
 /// What a rule makes of the name of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Named {
+pub(crate) enum Named {
     /// It stays as it is.
     Same,
     /// It becomes this.
@@ -26,7 +26,7 @@ enum Fate {
 
 /// A transform that gives records new names. The first tag that takes a name keeps it; another that would become the same is
 /// rejected, for two series under one name cannot be told apart again. Both memories are bounded by the table of tags.
-pub(super) struct Renamer<F> {
+pub(crate) struct Renamer<F> {
     name: F,
     fates: TagMap<Fate>,
     owners: TagMap<Tag>,
@@ -34,7 +34,7 @@ pub(super) struct Renamer<F> {
 }
 
 impl<F: FnMut(Tag) -> Named + Send> Renamer<F> {
-    pub(super) fn new(name: F, tally: Tally) -> Self {
+    pub(crate) fn new(name: F, tally: Tally) -> Self {
         Self { name, fates: TagMap::default(), owners: TagMap::default(), tally }
     }
 
@@ -58,41 +58,16 @@ impl<F: FnMut(Tag) -> Named + Send> Renamer<F> {
 }
 
 impl<F: FnMut(Tag) -> Named + Send> Transform for Renamer<F> {
-    fn apply(&mut self, mut batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        let (mut first, mut all) = (None, true);
-        for (n, record) in batch.records().iter().enumerate() {
-            match self.fate(record.tag) {
-                Fate::Becomes(tag) if tag == record.tag => {}
-                Fate::Becomes(_) => first = first.or(Some(n)),
-                Fate::Refused(_) | Fate::Dropped(_) => all = false,
+    fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
+        edit(batch, out, |record| match self.fate(record.tag) {
+            Fate::Becomes(tag) if tag == record.tag => batches::Fate::Passes,
+            Fate::Becomes(tag) => batches::Fate::Becomes(Record { tag, ..record.clone() }),
+            Fate::Dropped(reason) => batches::Fate::Goes(reason),
+            Fate::Refused(word) => {
+                self.tally.add(word, 1);
+                batches::Fate::Rejected
             }
-        }
-        if all {
-            // A shared batch is copied only if there is something to change in it.
-            if let Some(first) = first {
-                for record in batch.records_mut().iter_mut().skip(first) {
-                    if let Fate::Becomes(tag) = self.fate(record.tag) {
-                        record.tag = tag;
-                    }
-                }
-            }
-            out.emit(batch);
-            return Ok(());
-        }
-        let frame = Frame::of(&batch);
-        let (mut passed, mut rejected) = (Vec::with_capacity(batch.len()), Vec::new());
-        for record in batch.into_records() {
-            match self.fate(record.tag) {
-                Fate::Becomes(tag) => passed.push(Record { tag, ..record }),
-                Fate::Dropped(reason) => out.filtered(reason, 1),
-                Fate::Refused(word) => {
-                    self.tally.add(word, 1);
-                    rejected.push(record);
-                }
-            }
-        }
-        frame.emit_to(Port::DEFAULT, passed, out);
-        frame.emit_to(Port::REJECTED, rejected, out);
+        });
         Ok(())
     }
 }
@@ -100,7 +75,7 @@ impl<F: FnMut(Tag) -> Named + Send> Transform for Renamer<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fieldflow_contract::{Timestamp, Value};
+    use fieldflow_contract::{Port, Timestamp, Value};
     use proptest::prelude::*;
     use std::collections::HashMap;
 

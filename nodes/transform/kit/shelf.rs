@@ -15,7 +15,7 @@ struct Document<T> {
 const VERSION: u32 = 1;
 
 /// The shelf for it. What is on it of tags that did not come by yet stays there.
-pub(super) struct Shelf<T> {
+pub(crate) struct Shelf<T> {
     saved: Saved,
     tally: Tally,
     /// `None` until it is read.
@@ -23,18 +23,18 @@ pub(super) struct Shelf<T> {
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Shelf<T> {
-    pub(super) fn new(saved: &Saved, tally: &Tally) -> Self {
+    pub(crate) fn new(saved: &Saved, tally: &Tally) -> Self {
         saved.keep();
         Self { saved: saved.clone(), tally: tally.clone(), restored: None }
     }
 
     /// Takes what was kept of a tag.
-    pub(super) fn take(&mut self, tag: &str) -> Option<T> {
+    pub(crate) fn take(&mut self, tag: &str) -> Option<T> {
         self.restored().remove(tag)
     }
 
     /// Stores what there is now.
-    pub(super) fn store(&mut self, tags: impl Iterator<Item = (&'static str, T)>) {
+    pub(crate) fn store(&mut self, tags: impl Iterator<Item = (&'static str, T)>) {
         let known: BTreeMap<String, T> = tags.map(|(tag, kept)| (tag.to_owned(), kept)).collect();
         let mut all = self.restored().clone();
         all.extend(known.clone());

@@ -5,25 +5,30 @@ use fieldflow_contract::{Tag, TagMap, TagSelector};
 /// A list of rules, each for some tags. Which rule is for which tag is looked up once and remembered; that memory is bounded
 /// by the table of tags.
 #[derive(Debug)]
-pub(super) struct Rules<T> {
+pub(crate) struct Rules<T> {
     /// Without a selector, a rule is for all tags.
     rules: Vec<(Option<TagSelector>, T)>,
     rule_of: TagMap<Option<usize>>,
 }
 
 impl<T> Rules<T> {
-    pub(super) fn new(rules: impl IntoIterator<Item = (TagSelector, T)>) -> Self {
+    pub(crate) fn new(rules: impl IntoIterator<Item = (TagSelector, T)>) -> Self {
         let rules = rules.into_iter().map(|(tags, rule)| (Some(tags), rule)).collect();
         Self { rules, rule_of: TagMap::default() }
     }
 
+    /// Whether a rule names this tag.
+    pub(crate) fn names(&mut self, tag: Tag) -> bool {
+        self.index(tag).is_some()
+    }
+
     /// One rule, for these tags or for all.
-    pub(super) fn one(tags: Option<TagSelector>, rule: T) -> Self {
+    pub(crate) fn one(tags: Option<TagSelector>, rule: T) -> Self {
         Self { rules: vec![(tags, rule)], rule_of: TagMap::default() }
     }
 
     /// The place in the list of the rule for this tag, if one names it.
-    pub(super) fn index(&mut self, tag: Tag) -> Option<usize> {
+    pub(crate) fn index(&mut self, tag: Tag) -> Option<usize> {
         if let Some(known) = self.rule_of.get(tag) {
             return *known;
         }
@@ -32,18 +37,18 @@ impl<T> Rules<T> {
     }
 
     /// The rule for this tag, to change it, if one names it.
-    pub(super) fn of_mut(&mut self, tag: Tag) -> Option<&mut T> {
+    pub(crate) fn of_mut(&mut self, tag: Tag) -> Option<&mut T> {
         self.index(tag).map(|at| &mut self.rules[at].1)
     }
 
     /// The rule for this tag, if one names it.
-    pub(super) fn of(&mut self, tag: Tag) -> Option<&T> {
+    pub(crate) fn of(&mut self, tag: Tag) -> Option<&T> {
         self.index(tag).map(|at| &self.rules[at].1)
     }
 
     /// The rule at a place that [`Rules::index`] gave, to change what it remembers.
     #[cfg_attr(not(feature = "expressions"), expect(dead_code, reason = "only `map` makes records with it"))]
-    pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
+    pub(crate) fn get_mut(&mut self, at: usize) -> &mut T {
         &mut self.rules[at].1
     }
 }

@@ -15,26 +15,27 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, Scope};
 
 use self::others::Others;
 use super::decimal::double_of;
+use super::quality::worse;
 
 /// What can be named in an expression, for the manual and for help.
-pub(super) const MANUAL: &str = "known are value, quality, good, time, tag; last(\"t\"), last_or(\"t\", x), age(\"t\"); abs \
+pub(crate) const MANUAL: &str = "known are value, quality, good, time, tag; last(\"t\"), last_or(\"t\", x), age(\"t\"); abs \
     sign round floor ceil trunc sqrt exp ln log10 pow sin cos tan asin acos atan atan2 min max clamp; int float number text \
     bit is_number is_text; len contains starts_with ends_with lower upper trim";
 
 /// What is wrong with an expression, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     /// Line and column in the expression, counted from 1.
-    pub(super) at: Option<(usize, usize)>,
+    pub(crate) at: Option<(usize, usize)>,
     /// What is wrong, in a sentence without a full stop.
-    pub(super) what: String,
+    pub(crate) what: String,
     /// What to write instead, if that is known.
-    pub(super) help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Wrong {
     /// The sentence with the place in front.
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self.at {
             Some((1, column)) => format!("column {column} of the expression: {}", self.what),
             Some((line, column)) => format!("line {line}, column {column} of the expression: {}", self.what),
@@ -45,14 +46,14 @@ impl Wrong {
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Expression {
+pub(crate) struct Expression {
     ast: AST,
     uses: Uses,
 }
 
 impl Expression {
     /// Whether it asks for the quality itself, and so has an answer for Bad records too.
-    pub(super) fn asks_for_quality(&self) -> bool {
+    pub(crate) fn asks_for_quality(&self) -> bool {
         self.uses.quality || self.uses.good
     }
 }
@@ -70,12 +71,12 @@ struct Uses {
 }
 
 /// Finds what is wrong with an expression.
-pub(super) fn check(text: &str) -> Result<(), Wrong> {
+pub(crate) fn check(text: &str) -> Result<(), Wrong> {
     Expressions::default().compile(text).map(drop)
 }
 
 /// The expressions of one node, and the last values of the other tags that they read.
-pub(super) struct Expressions {
+pub(crate) struct Expressions {
     engine: Engine,
     scope: Scope<'static>,
     others: Others,
@@ -103,7 +104,7 @@ impl Default for Expressions {
 
 impl Expressions {
     /// Compiles an expression. From now on [`Expressions::saw`] remembers the tags that it reads by `last`.
-    pub(super) fn compile(&mut self, text: &str) -> Result<Expression, Wrong> {
+    pub(crate) fn compile(&mut self, text: &str) -> Result<Expression, Wrong> {
         let (ast, uses, read) = language::compile(&self.engine, &self.scope, text)?;
         for name in read {
             self.others.watch(&name).map_err(|error| Wrong { at: None, what: error.to_string(), help: None })?;
@@ -112,7 +113,7 @@ impl Expressions {
     }
 
     /// Remembers the record for those that ask for the last value of its tag.
-    pub(super) fn saw(&mut self, record: &Record) {
+    pub(crate) fn saw(&mut self, record: &Record) {
         self.others.saw(record);
     }
 
@@ -120,7 +121,7 @@ impl Expressions {
     /// other tags that were read.
     ///
     /// The error is the quality that tells why there is no result.
-    pub(super) fn evaluate(&mut self, expression: &Expression, record: &Record) -> Result<(Value, Quality), Quality> {
+    pub(crate) fn evaluate(&mut self, expression: &Expression, record: &Record) -> Result<(Value, Quality), Quality> {
         self.set(expression.uses, record)?;
         let result = self.engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &expression.ast);
         let read = if expression.uses.others { self.others.worst() } else { Quality::GOOD };
@@ -128,12 +129,12 @@ impl Expressions {
             Ok(result) => value_of(result).ok_or(Quality::BAD_TYPE_MISMATCH)?,
             Err(error) => return Err(reason(&error)),
         };
-        let quality = if record.quality.level() < read.level() { read } else { record.quality };
+        let quality = worse(record.quality, read);
         Ok((value, quality))
     }
 
     /// Whether the condition holds for a record; an error as for [`Expressions::evaluate`].
-    pub(super) fn holds(&mut self, condition: &Expression, record: &Record) -> Result<bool, Quality> {
+    pub(crate) fn holds(&mut self, condition: &Expression, record: &Record) -> Result<bool, Quality> {
         match self.evaluate(condition, record)? {
             (Value::Bool(holds), _) => Ok(holds),
             _ => Err(Quality::BAD_TYPE_MISMATCH),
