@@ -17,6 +17,7 @@ use self::algorithm::{Algorithm, Checksum};
 use self::place::{Place, Position};
 use crate::transform::kit::batches::{Fate, edit};
 use crate::transform::kit::encoding::Encoding;
+use crate::transform::kit::endian::Endian;
 use crate::transform::kit::rules::Rules;
 
 /// `type: crc_check`
@@ -56,7 +57,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) over: Option<[i32; 2]>,
     /// The byte order of the check sum in the frame: `little`, low byte first, or `big`. Default `little`.
-    #[serde(default)]
+    #[serde(default = "Endian::little")]
     pub(crate) endian: Endian,
     /// How the frame is written in the value: `binary`, bytes; `hex` or `base64`, text or bytes that hold it. What is stripped
     /// is written the same way, hex in lower-case digits. Default `binary`.
@@ -73,18 +74,6 @@ pub(crate) struct Config {
 
 fn yes() -> bool {
     true
-}
-
-/// A byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub(crate) enum Endian {
-    /// The low byte first.
-    #[default]
-    Little,
-    /// The high byte first.
-    Big,
 }
 
 /// How the frame is written in the value.
@@ -208,8 +197,8 @@ impl Checker {
         };
         let Some(parts) = self.place.find(frame) else { return Verdict::Fail };
         let computed = self.checksum.of(parts.covered);
-        if number(parts.sum, self.endian) != computed {
-            if 1 < parts.sum.len() && number(parts.sum, self.endian.other()) == computed {
+        if self.endian.number(parts.sum) != computed {
+            if 1 < parts.sum.len() && self.endian.other().number(parts.sum) == computed {
                 self.tally.add("crc_other_endian", 1);
             }
             return Verdict::Fail;
@@ -231,24 +220,6 @@ impl Checker {
             (Some(text), Value::Text(_)) => Value::Text(text.into()),
             (Some(text), _) => Value::Bytes(text.as_bytes().into()),
         })
-    }
-}
-
-impl Endian {
-    fn other(self) -> Self {
-        match self {
-            Self::Little => Self::Big,
-            Self::Big => Self::Little,
-        }
-    }
-}
-
-/// The number that up to eight bytes make.
-pub(super) fn number(bytes: &[u8], endian: Endian) -> u64 {
-    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-    match endian {
-        Endian::Big => bytes.iter().fold(0, add),
-        Endian::Little => bytes.iter().rev().fold(0, add),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use self::line::Limits;
 use self::sorter::Sorter;
-use super::crc_check::{Endian, number};
+use crate::transform::kit::endian::Endian;
 
 /// The port of the records that tell what was lost.
 const EVENTS: &str = "events";
@@ -84,7 +84,7 @@ pub(crate) struct Counter {
     #[serde(rename = "as")]
     pub(crate) kind: Kind,
     /// Its byte order: `big`, high byte first, or `little`. Default `big`.
-    #[serde(default = "big")]
+    #[serde(default = "Endian::big")]
     pub(crate) endian: Endian,
 }
 
@@ -133,10 +133,6 @@ fn drops() -> Fate {
 
 fn passes() -> Fate {
     Fate::Pass
-}
-
-fn big() -> Endian {
-    Endian::Big
 }
 
 fn sixty_four() -> usize {
@@ -227,7 +223,7 @@ fn read(counter: Option<Counter>, wrap: u64, value: &Value) -> Result<u64, Quali
     let count = match (counter, value) {
         (Some(Counter { offset, kind, endian }), Value::Bytes(frame)) => {
             let at = offset as usize;
-            number(frame.get(at..at.saturating_add(kind.bytes())).ok_or(Quality::BAD_DECODING)?, endian)
+            endian.number(frame.get(at..at.saturating_add(kind.bytes())).ok_or(Quality::BAD_DECODING)?)
         }
         (None, Value::I64(count)) => u64::try_from(*count).map_err(|_| Quality::BAD_OUT_OF_RANGE)?,
         (None, Value::U64(count)) => *count,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::template::Template;
 use crate::transform::kit::batches::Frame;
 use crate::transform::kit::names;
+use crate::transform::kit::number::of_json;
 
 /// Most pieces of one record; one with more is rejected.
 const MOST_PIECES: usize = 4096;
@@ -223,12 +224,7 @@ fn elements(whole: &[u8]) -> Option<Vec<Value>> {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(v) => Value::Bool(v),
         serde_json::Value::String(text) => Value::Text(text.into()),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(v), _, _) => Value::I64(v),
-            (_, Some(v), _) => Value::U64(v),
-            (_, _, Some(v)) => Value::F64(v),
-            _ => Value::Text(Arc::from(number.to_string())),
-        },
+        serde_json::Value::Number(number) => of_json(&number),
         deeper => Value::Text(Arc::from(deeper.to_string())),
     };
     (elements.len() <= MOST_PIECES).then(|| elements.into_iter().map(value).collect())

@@ -13,6 +13,7 @@ use super::names::{self, Here, Name, Names};
 use super::path::{Key, Path};
 use super::{Into, Why};
 use crate::transform::kit::encoding::Encoding;
+use crate::transform::kit::number::of_json;
 
 /// Values by their paths in a JSON message. A path is `$` for the message, then `.name`, `['any name']`, `[0]` or, from the
 /// end, `[-1]`: a part of `JSONPath`, without slices, filters and search at any depth.
@@ -196,12 +197,7 @@ fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(truth) => Value::Bool(*truth),
-        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(whole), _, _) => Value::I64(whole),
-            (_, Some(whole), _) => Value::U64(whole),
-            (_, _, Some(float)) => Value::F64(float),
-            _ => Value::Text(number.to_string().into()),
-        },
+        Json::Number(number) => of_json(number),
         Json::String(text) => not_finite(text).map_or_else(|| Value::Text(text.as_str().into()), Value::F64),
         Json::Object(members) if members.len() == 1 => {
             match members.get("hex").and_then(Json::as_str).map(|hex| Encoding::Hex.bytes(hex.as_bytes())) {

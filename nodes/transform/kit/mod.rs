@@ -8,6 +8,7 @@
 //! | `deadlines` | one deadline for each tag by the machine's clock: what `due` and `tick` need |
 //! | `decimal` | the digits of a number, and straight lines over decimals |
 //! | `encoding` | hex and base64 |
+//! | `endian` | byte orders |
 //! | `expression` | expressions; `no_expression` stands in its place in a build without them |
 //! | `names` | the names of what is derived from a tag, by template |
 //! | `number` | values as numbers: differences, slopes, sums, order |
@@ -26,6 +27,7 @@ pub(crate) mod csv;
 pub(crate) mod deadlines;
 pub(crate) mod decimal;
 pub(crate) mod encoding;
+pub(crate) mod endian;
 #[cfg(feature = "expressions")]
 pub(crate) mod expression;
 #[cfg(not(feature = "expressions"))]

@@ -22,6 +22,16 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// A number of JSON: an integer where it is one, else a double; what fits neither is text.
+pub(crate) fn of_json(number: &serde_json::Number) -> Value {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(whole), _, _) => Value::I64(whole),
+        (_, Some(whole), _) => Value::U64(whole),
+        (_, _, Some(float)) => Value::F64(float),
+        _ => Value::Text(number.to_string().into()),
+    }
+}
+
 /// Why there is no working with the value, if there is none.
 pub(crate) fn unusable(value: &Value) -> Option<Quality> {
     match number(value) {

@@ -12,6 +12,7 @@ use super::MOST_RECORDS;
 use super::head::TimeFormat;
 use super::names::{self, Name, Names};
 use crate::transform::kit::decimal::Line;
+use crate::transform::kit::endian::Endian;
 
 /// The fields of a frame, in order.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -19,7 +20,7 @@ use crate::transform::kit::decimal::Line;
 #[schemars(inline)]
 pub(in crate::transform) struct Options {
     /// Which byte of a number comes first: of the `big` end, as networks do, or of the `little` end. Default `big`.
-    #[serde(default)]
+    #[serde(default = "Endian::big")]
     endian: Endian,
     /// The fields, at least one. Each stands right behind the one before it, unless it has an `at`.
     #[schemars(length(min = 1))]
@@ -129,16 +130,6 @@ impl Kind {
     fn is_integer(self) -> bool {
         !matches!(self, Self::F32 | Self::F64 | Self::Bool | Self::Bytes | Self::Text)
     }
-}
-
-/// Which byte comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub(super) enum Endian {
-    #[default]
-    Big,
-    Little,
 }
 
 /// What to do with what is left of a frame.
