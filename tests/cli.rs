@@ -170,8 +170,7 @@ fn figures_and_health_are_served() {
     }
     let metrics = get(&address, "/metrics");
     for metric in fieldflow::telemetry::catalogue::METRICS {
-        let conditional =
-            ["_disk_", "_errors_", "_discarded_", "_dropped_", "commit", "latency", "last_record_age"];
+        let conditional = ["_disk_", "_errors_", "_discarded_", "_dropped_", "commit", "latency", "last_record_age"];
         let expected = !conditional.iter().any(|part| metric.name.contains(part));
         assert!(!expected || metrics.contains(metric.name), "{} is missing:\n{metrics}", metric.name);
     }

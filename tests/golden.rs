@@ -27,7 +27,7 @@ edges:
   - { changes -> last: { capacity: 2, when_full: conflate } }
 ";
 
-const TROUBLE: &str = "\
+const TROUBLE: &str = r#"
 faults:
   - { at: 3s, disconnect: a, for: 4s }
   - { at: 8s, bad_quality: b, for: 2s, quality: bad:timeout }
@@ -36,7 +36,8 @@ faults:
   - { at: 12s, sink_slow: last, for: 6s }
   - { at: 14s, restart: true }
   - { at: 22s, sink_rejects: kept, for: 2s }
-";
+expect: { counters: { 'fieldflow_node_discarded_records_total{node="kept", reason="rejected"}': 3 } }
+"#;
 
 fn at(second: f64) -> String {
     let millis = (second * 1000.0).round() as u32;
@@ -77,7 +78,7 @@ impl Bench {
 
     /// What came out, by file; the files are deleted.
     fn take(&self) -> Vec<(String, String)> {
-        let (code, _, said) = self.test(&["--bless"]);
+        let (code, said, _) = self.test(&["--bless"]);
         assert_eq!(code, 0, "{said}");
         take(&self.case)
     }
@@ -126,7 +127,7 @@ fn the_same_case_gives_the_same_bytes_every_time_and_beside_any_number_of_others
         }
     }
     for jobs in ["1", "4"] {
-        let (code, _, said) = bench.test(&["--bless", "--jobs", jobs]);
+        let (code, said, _) = bench.test(&["--bless", "--jobs", jobs]);
         assert_eq!((code, said.matches("blessed 3 files").count()), (0, 20), "{said}");
         for entry in fs::read_dir(bench.case.parent().unwrap()).unwrap().map(Result::unwrap) {
             assert_eq!(take(&entry.path()), once, "{} with {jobs} jobs", entry.path().display());
@@ -173,14 +174,34 @@ fn what_is_wrong_with_a_case_is_told() {
         ("case.yaml", Some("faults: [{ at: 1s, disconnect: out, for: 1s }]"), "no source `out`"),
         ("case.yaml", Some("faults: [{ at: 1s, disconnect: gen }]"), "needs `for`"),
         ("case.yaml", Some("faults: [{ at: soon, restart: true }]"), "`soon` is neither"),
+        ("case.yaml", Some("faults: [{ at: 1s, restart: true, for: 1s }]"), "`for` means nothing here"),
+        ("case.yaml", Some("until: 3s\nfaults: [{ at: 3s, restart: true }]"), "it never happens"),
         ("case.yaml", Some("expect: { counters: { fieldflow_node_sent_records_total: 3 } }"), "is 2, expected 3"),
+        (
+            "case.yaml",
+            Some("expect: { counters: { fieldflow_node_sent_total: 0 } }"),
+            "no metric `fieldflow_node_sent_total`",
+        ),
+        (
+            "case.yaml",
+            Some("expect: { counters: { 'fieldflow_node_sent_records_total{node=\"genn\"}': 0 } }"),
+            "no `node` named `genn`",
+        ),
+        (
+            "gen.in.jsonl",
+            Some(&line(0.0, "a", "1").replace("2026", "2029").repeat(2).replacen("2029", "2026", 1)),
+            "mistyped",
+        ),
+        ("notes.jsonl", Some(""), "notes.jsonl is no part of a case"),
+        ("case.yml", Some(""), "case.yml is no part of a case"),
+        ("case.yaml", Some("faults: [{ at: 0s, sink_rejects: out, for: 1500ms }]"), "2 records were rejected by `out`"),
     ] {
         let bench = Bench::of(pipeline, &good);
         match text {
             Some(text) => fs::write(bench.case.join(file), text).unwrap(),
             None => fs::remove_file(bench.case.join(file)).unwrap(),
         }
-        let (code, _, told) = bench.test(&[]);
+        let (code, told, _) = bench.test(&[]);
         assert_eq!(code, 1, "{file} {text:?}: {told}");
         assert!(told.contains(said), "{file} {text:?}: {told}");
     }
@@ -196,11 +217,75 @@ fn a_blessed_case_passes_and_what_is_no_longer_expected_is_deleted() {
     fs::write(bench.case.join("gone.out.jsonl"), "").unwrap();
     fs::write(bench.case.join("kept.out.jsonl"), "{").unwrap();
     assert_eq!(bench.test(&[]).0, 1);
-    let (code, _, said) = bench.test(&["--bless"]);
+    let (code, said, _) = bench.test(&["--bless"]);
     assert!(code == 0 && said.contains("blessed 4 files"), "{said}");
     assert!(!bench.case.join("gone.out.jsonl").exists());
-    let (code, _, said) = bench.test(&["--bless"]);
+    let (code, said, _) = bench.test(&["--bless"]);
     assert!(code == 0 && !said.contains("blessed"), "what is right is not written again: {said}");
+}
+
+#[test]
+fn what_went_wrong_on_the_way_is_not_blessed() {
+    let bench = Bench::busy("expect: { counters: { fieldflow_node_sent_records_total: 1 } }");
+    let (code, said, _) = bench.test(&["--bless"]);
+    assert!(code == 1 && said.contains("expected 1") && said.contains("nothing was blessed"), "{said}");
+    assert!(!bench.case.join("kept.out.jsonl").exists());
+}
+
+#[test]
+fn an_empty_line_tells_where_a_batch_ends() {
+    let pipeline = "version: 1\nname: one\nnodes:\n  gen: { type: generate, rate: 10, tags: { a: { counter: {} } } }\n  \
+        out: { type: console }\nedges:\n  - { gen -> out: { capacity: 1, when_full: drop_newest } }\n";
+    let slow = "faults: [{ at: 0s, sink_slow: out, for: 5s }]\n";
+    for (apart, came) in [("", 3), ("\n", 2)] {
+        let input = ["1", "2", "3"].map(|value| line(0.0, "a", value)).join(apart);
+        let bench = Bench::of(pipeline, &[("gen.in.jsonl", &input), ("case.yaml", slow)]);
+        assert_eq!(bench.take()[0].1.lines().count(), came, "{input}");
+    }
+}
+
+#[test]
+fn a_source_that_was_down_when_the_process_was_killed_misses_what_came_meanwhile() {
+    let pipeline = "version: 1\nname: one\nnodes:\n  gen: { type: generate, rate: 10, tags: { a: { counter: {} } } }\n  \
+        out: { type: console }\nedges: [gen -> out]\n";
+    let input: String = (0..10).map(|n| line(f64::from(n), "a", &n.to_string())).collect();
+    let faults = |restart| format!("faults: [{{ at: 2500ms, disconnect: gen, for: 4s }}{restart}]");
+    let values = |restart| {
+        let bench = Bench::of(pipeline, &[("gen.in.jsonl", &input), ("case.yaml", &faults(restart))]);
+        let out = bench.take().remove(0).1;
+        let values = out.lines().map(|line| serde_json::from_str::<Json>(line).unwrap()["value"].clone());
+        values.filter(|value| !value.is_null()).map(|value| value.as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    for restart in ["", ", { at: 4s, restart: true }"] {
+        // The link is tried again now and then, so it may be back a little later than the device.
+        let came = values(restart);
+        assert_eq!(came[..3], [0, 1, 2], "{restart}: {came:?}");
+        assert!(came[3..].first().is_some_and(|first| (7..=9).contains(first)), "{restart}: {came:?}");
+    }
+}
+
+#[test]
+fn a_file_or_a_folder_that_is_named_twice_is_tested_once() {
+    let bench = Bench::busy("");
+    bench.test(&["--bless"]);
+    let folder = bench.site.dir.path();
+    let beside = folder.join("nothing/..");
+    fs::create_dir(folder.join("nothing")).unwrap();
+    let (code, json, _) = bench.test(&[beside.to_str().unwrap(), bench.case.to_str().unwrap(), "--format", "json"]);
+    let told: Json = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &told["passed"], &told["failed"]), (0, &1.into(), &0.into()), "{json}");
+    // One case alone says nothing of what no case exercises.
+    let (_, json, _) = ask(&["test", bench.case.to_str().unwrap(), "--format", "json"]);
+    let told: Json = serde_json::from_str(&json).unwrap();
+    assert_eq!(told["pipelines"][0]["not_exercised"], Json::Array(Vec::new()), "{json}");
+}
+
+#[test]
+fn cases_whose_pipeline_is_gone_fail() {
+    let bench = Bench::busy("");
+    fs::remove_file(&bench.site.file).unwrap();
+    let (code, said, _) = ask(&["test", bench.site.dir.path().to_str().unwrap()]);
+    assert!(code == 1 && said.contains("site.yaml is not valid"), "{said}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn plays(case_yaml: &str) {
     fs::write(case.join("case.yaml"), case_yaml).unwrap();
     let input = root().join("pipelines/demo.tests/heating-up/boiler.in.jsonl");
     fs::copy(input, case.join("boiler.in.jsonl")).unwrap();
-    let (code, _, said) = ask(&["test", site.file.to_str().unwrap(), "--bless"]);
+    let (code, said, _) = ask(&["test", site.file.to_str().unwrap(), "--bless"]);
     assert_eq!(code, 0, "{said}");
 }
 

@@ -169,6 +169,8 @@ pub trait NodeSpec: Send + Sync + 'static {
     const TYPE: &'static str;
     /// Whether it is a source, a transform or a sink.
     const ROLE: Role;
+    /// For a source: whether the other side sends again what was not acknowledged, also after a restart of this process.
+    const RESENDS: bool = false;
     /// The options of a typical node in YAML, without `type`. A test builds it.
     const EXAMPLE: &'static str;
     /// The options. `#[serde(deny_unknown_fields)]`; the struct's doc comment begins with one line on what the node does.
@@ -207,6 +209,8 @@ pub trait NodeKind: Send + Sync {
     fn type_name(&self) -> &'static str;
     /// See [`NodeSpec::ROLE`].
     fn role(&self) -> Role;
+    /// See [`NodeSpec::RESENDS`].
+    fn resends(&self) -> bool;
     /// See [`NodeSpec::EXAMPLE`].
     fn example(&self) -> &'static str;
     /// The JSON Schema of the options.
@@ -238,6 +242,10 @@ impl<S: NodeSpec> NodeKind for S {
         S::ROLE
     }
 
+    fn resends(&self) -> bool {
+        S::RESENDS
+    }
+
     fn example(&self) -> &'static str {
         S::EXAMPLE
     }
@@ -247,12 +255,13 @@ impl<S: NodeSpec> NodeKind for S {
     }
 
     fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>> {
-        let config = read::<S>(options)?;
+        let config = read_options::<S::Config>(options)?;
         Ok(Box::new(Ready::<S> { config }))
     }
 
     fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
-        let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read::<S>(options.clone()) {
+        let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read_options::<S::Config>(options.clone())
+        {
             Ok(config) => Ok((config, base_dir.clone())),
             Err(found) => Err(BuildError(found.message)),
         };
@@ -260,7 +269,8 @@ impl<S: NodeSpec> NodeKind for S {
     }
 }
 
-fn read<S: NodeSpec>(options: serde_json::Value) -> Result<S::Config, Box<Finding>> {
+/// Reads options into their type; else what is wrong, and where.
+pub fn read_options<T: DeserializeOwned>(options: serde_json::Value) -> Result<T, Box<Finding>> {
     serde_path_to_error::deserialize(options).map_err(|error| {
         Box::new(Finding {
             severity: Severity::Error,

@@ -43,7 +43,9 @@ pub use batch::Batch;
 pub use error::{Cause, NodeError};
 pub use finding::{At, Finding, Findings, Severity, Step};
 pub use json::{RecordError, from_json_line, write_json_line, write_json_value};
-pub use kind::{BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role};
+pub use kind::{
+    BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role, read_options,
+};
 pub use link::{Link, LinkState, LinkStatus, Links, Notices};
 pub use node::{DynSink, DynSource, Gather, Node, Sink, Source, Transform};
 pub use outputs::{Emission, Outputs, PortName};

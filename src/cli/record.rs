@@ -120,6 +120,9 @@ fn finish(args: &Args, graph: &Graph, captured: &Captured) -> Exit {
         verdict.blessed.len()
     ));
     output::message(format_args!("read them, then: fieldflow test {} --filter {}", args.file.display(), args.case));
+    if captured.records != 0 && captured.records == captured.not_good {
+        output::warning("no record was Good: is the device there? `--simulate` serves one");
+    }
     if captured.records == 0 {
         output::warning("no source emitted anything: is the device there? `--simulate` serves one");
     }

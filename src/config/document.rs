@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fieldflow_contract::At;
+use fieldflow_contract::{At, read_options};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -26,11 +26,11 @@ pub fn document<T: DeserializeOwned + JsonSchema>(path: &Path, what: &str, repor
     if report.errors() != errors_before {
         return None;
     }
-    match serde_json::from_value(root.to_json()?) {
+    match read_options(root.to_json()?) {
         Ok(document) => Some(document),
-        Err(error) => {
-            let place = Place::new(&source, root.span.clone());
-            report.push(Diagnostic::new(&codes::UNREADABLE_OPTIONS, error.to_string()).at(place));
+        Err(finding) => {
+            let place = Place::new(&source, root.place_of(&finding.at, &root.span));
+            report.push(Diagnostic::new(&codes::UNREADABLE_OPTIONS, finding.message).at(place));
             None
         }
     }

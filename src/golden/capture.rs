@@ -1,7 +1,7 @@
 //! A live run as the input of a new case: what the sources emit goes into files, and to no sink.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +24,15 @@ pub struct Captured {
     pub case: PathBuf,
     /// Records that the sources emitted.
     pub records: u64,
+    /// Those of them that were not Good.
+    pub not_good: u64,
     /// How the run ended.
     pub finished: Finished,
 }
 
 /// Runs the sources of a pipeline until `stop` and writes what they emit into a new case of this name. The sinks are not
-/// touched. `records` counts while it runs.
+/// touched. `records` counts while it runs. Until it is over the case lies in a hidden folder, so that no test takes half of
+/// it for the whole.
 pub async fn capture(
     graph: &Graph,
     name: &str,
@@ -38,25 +41,36 @@ pub async fn capture(
     stop: impl Future<Output = ()>,
 ) -> Result<Captured, String> {
     let case = folder_of(&graph.path).join(name);
+    let partial = case.with_file_name(format!(".{name}.partial"));
     if case.exists() {
         return Err(format!("{} exists already: choose another name, or delete it", case.display()));
+    }
+    if partial.exists() {
+        let (partial, case) = (partial.display(), case.display());
+        return Err(format!(
+            "{partial} is what was left of a recording that was cut off: rename it to {case}, or delete it"
+        ));
     }
     let failed = |error: std::io::Error| format!("{} cannot be written: {error}", case.display());
     let data = tempfile::tempdir().map_err(failed)?;
     let exporter = Exporter::new().map_err(|error| error.to_string())?;
     let environment = Environment { data_dir: data.path().to_owned(), clock, exporter: &exporter, virtual_time: false };
-    fs::create_dir_all(&case).map_err(failed)?;
+    fs::create_dir_all(&partial).map_err(failed)?;
+    let not_good = Arc::<AtomicU64>::default();
     let tapped = graph.stand_in(|node| match node.kind.role() {
         Role::Source => {
-            let file = case.join(format!("{}.in.jsonl", node.name));
-            Some(Arc::new(Tapped { inner: Arc::clone(&node.prepared), file, records: Arc::clone(records) }))
+            let file = partial.join(format!("{}.in.jsonl", node.name));
+            let (records, not_good) = (Arc::clone(records), Arc::clone(&not_good));
+            Some(Arc::new(Tapped { inner: Arc::clone(&node.prepared), file, records, not_good }))
         }
         Role::Sink => Some(Arc::new(Drained)),
         Role::Transform => None,
     });
     let running = Plan::new(&tapped, &environment).map_err(|error| error.to_string())?.start();
     let finished = running.run_until(stop, Duration::from_secs(10)).await;
-    Ok(Captured { case, records: records.load(Ordering::Relaxed), finished })
+    fs::rename(&partial, &case).map_err(failed)?;
+    let (records, not_good) = (records.load(Ordering::Relaxed), not_good.load(Ordering::Relaxed));
+    Ok(Captured { case, records, not_good, finished })
 }
 
 /// A source whose records go into a file on their way.
@@ -64,6 +78,7 @@ struct Tapped {
     inner: Arc<dyn Prepared>,
     file: PathBuf,
     records: Arc<AtomicU64>,
+    not_good: Arc<AtomicU64>,
 }
 
 impl Prepared for Tapped {
@@ -83,36 +98,35 @@ impl Prepared for Tapped {
         let file = open.map_err(|error| BuildError(format!("{} cannot be written: {error}", self.file.display())))?;
         Ok(Node::Source(Box::new(Tap {
             inner,
-            file: Mutex::new(BufWriter::new(file)),
+            file: Mutex::new(file),
             records: Arc::clone(&self.records),
+            not_good: Arc::clone(&self.not_good),
         })))
     }
 }
 
 struct Tap {
     inner: Box<dyn DynSource>,
-    file: Mutex<BufWriter<File>>,
+    file: Mutex<File>,
     records: Arc<AtomicU64>,
+    not_good: Arc<AtomicU64>,
 }
 
 impl Tap {
+    /// A batch is written whole, and an empty line tells where it ends.
     fn note(&self, batch: &Batch) -> Result<(), NodeError> {
         let mut lines = String::new();
         for record in batch.records() {
             write_json_line(record, &mut lines);
             lines.push('\n');
         }
+        lines.push('\n');
+        let not_good = batch.records().iter().filter(|record| !record.quality.is_good()).count();
+        self.not_good.fetch_add(not_good as u64, Ordering::Relaxed);
         self.records.fetch_add(batch.len() as u64, Ordering::Relaxed);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let written = file.write_all(lines.as_bytes());
         written.map_err(|error| NodeError::Broken(Cause::new(format!("the recording cannot be written: {error}"))))
-    }
-
-    fn flush(&self) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = file.flush() {
-            tracing::error!(%error, "the recording cannot be written to its end");
-        }
     }
 }
 
@@ -137,10 +151,7 @@ impl DynSource for Tap {
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            self.flush();
-            self.inner.close().await;
-        })
+        self.inner.close()
     }
 }
 

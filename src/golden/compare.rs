@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use fieldflow_contract::{Record, Value, write_json_line};
 
+use super::case::Lines;
+
 /// Neighbours that are shown around the first difference.
 const NEIGHBOURS: usize = 2;
 /// How far it is looked for where the two run together again.
@@ -26,13 +28,8 @@ impl Paint {
 }
 
 /// What is different, or `None` if nothing is: the first differing record with its neighbours.
-pub(super) fn difference(
-    file: &str,
-    expected: &[Record],
-    got: &[Record],
-    tolerance: f64,
-    colour: bool,
-) -> Option<String> {
+pub(super) fn difference(file: &str, expected: &Lines, got: &[Record], tolerance: f64, colour: bool) -> Option<String> {
+    let Lines { records: expected, numbers, .. } = expected;
     let same = |one: &Record, two: &Record| parted(one, two, tolerance).is_none();
     let at = expected.iter().zip(got).position(|(one, two)| !same(one, two));
     let at = at.or((expected.len() != got.len()).then(|| expected.len().min(got.len())))?;
@@ -41,7 +38,9 @@ pub(super) fn difference(
         (Some(_), None) => "nothing more came".to_owned(),
         _ => "nothing more was expected".to_owned(),
     };
-    let mut text = format!("{file}:{}: {what}", at + 1);
+    // The line of the file; behind its end the one after the last.
+    let line = numbers.get(at).copied().unwrap_or_else(|| numbers.last().map_or(1, |last| last + 1));
+    let mut text = format!("{file}:{line}: {}", plain(&what));
     if expected.len() != got.len() {
         let _ = write!(text, " ({} records, {} expected)", got.len(), expected.len());
     }
@@ -125,6 +124,11 @@ fn as_f64(value: &Value) -> Option<f64> {
     }
 }
 
+/// Without what a terminal would act upon.
+fn plain(text: &str) -> String {
+    text.chars().map(|sign| if sign.is_control() { '?' } else { sign }).collect()
+}
+
 fn line(record: &Record) -> String {
     let mut line = String::new();
     write_json_line(record, &mut line);
@@ -149,6 +153,11 @@ fn value(record: &Record) -> String {
 mod tests {
     use super::*;
     use fieldflow_contract::{Quality, Tag, Timestamp};
+
+    fn difference(file: &str, expected: &[Record], got: &[Record], tolerance: f64, colour: bool) -> Option<String> {
+        let (records, numbers) = (expected.to_vec(), (1..=expected.len()).collect());
+        super::difference(file, &Lines { records, numbers, apart: Vec::new() }, got, tolerance, colour)
+    }
 
     fn records(values: &[f64]) -> Vec<Record> {
         let tag = Tag::new("compare.a").unwrap();

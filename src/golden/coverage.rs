@@ -93,9 +93,7 @@ fn edge<'a>(run: &'a PipelineSnapshot, from: &str, to: &str) -> Option<&'a EdgeS
 
 /// What an edge does when it is full: with a disk, both when memory is full and when the disk is.
 fn full(edge: GraphEdge<'_>) -> Vec<Part> {
-    let port = edge.port.as_ref();
-    let from = if port == Port::DEFAULT { edge.from.name.clone() } else { format!("{}.{port}", edge.from.name) };
-    let to = edge.to.name.clone();
+    let (from, to) = (edge.origin(), edge.to.name.clone());
     match &edge.options.storage {
         Storage::Memory => vec![Part::Full { from, to, when_full: edge.options.when_full }],
         Storage::Durable(disk) => vec![Part::Full { from, to, when_full: disk.when_full }],

@@ -73,7 +73,8 @@ pub(super) struct Fault {
     delay: Option<Span>,
     /// The sink that refuses every batch for good.
     sink_rejects: Option<String>,
-    /// The process is killed and starts again at once; what was not acknowledged comes again from the sources.
+    /// The process is killed and starts again at once; what was not acknowledged comes again from sources that can
+    /// (a subscription, a queue, a file; a polled device cannot).
     restart: Option<bool>,
 }
 
@@ -115,7 +116,42 @@ pub(super) struct Faults {
     pub(super) over: Option<Timestamp>,
 }
 
+impl Fault {
+    /// An option of another fault would do nothing.
+    fn has_only_its_own(&self) -> Result<(), String> {
+        for (option, is_given, fits) in [
+            ("for", self.lasts.is_some(), self.restart.is_none()),
+            ("quality", self.quality.is_some(), self.bad_quality.is_some()),
+            ("delay", self.delay.is_some(), self.sink_slow.is_some()),
+        ] {
+            if is_given && !fits {
+                return Err(format!("`{option}` means nothing here"));
+            }
+        }
+        if self.quality.is_some_and(Quality::is_good) {
+            return Err("`quality: good` is no fault".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a fault, by its place in the list.
+fn at(place: usize, reason: &str) -> String {
+    format!("case.yaml: faults[{place}]: {reason}")
+}
+
 impl Faults {
+    /// A fault before the first record or after the end of the input would never befall anybody.
+    pub(super) fn check_times(faults: &[Fault], began: Timestamp, ends: Timestamp) -> Result<(), String> {
+        for (n, fault) in faults.iter().enumerate() {
+            let from = fault.at.when(began);
+            if from < began || ends <= from {
+                return Err(at(n, &format!("it never happens: the case goes from {began} to {ends}")));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn of_source(&self, name: &str) -> SourceFaults {
         self.sources.iter().find(|(node, _)| node == name).map(|(_, faults)| faults.clone()).unwrap_or_default()
     }
@@ -128,7 +164,7 @@ impl Faults {
     pub(super) fn plan(faults: &[Fault], began: Timestamp, graph: &Graph) -> Result<Self, String> {
         let mut plan = Self::default();
         for (n, fault) in faults.iter().enumerate() {
-            plan.add(fault, began, graph).map_err(|reason| format!("case.yaml: faults[{n}]: {reason}"))?;
+            fault.has_only_its_own().and_then(|()| plan.add(fault, began, graph)).map_err(|reason| at(n, &reason))?;
         }
         plan.restarts.sort_unstable();
         plan.sources.iter_mut().for_each(|(_, faults)| faults.disconnects.sort_unstable_by_key(|window| window.from));
@@ -148,7 +184,8 @@ impl Faults {
         let (kind, node, role) = match (named.next(), named.next(), fault.restart) {
             (None, None, Some(true)) => {
                 self.restarts.push(from);
-                self.lasts_until(from);
+                // There is a moment after it, or it would not be seen.
+                self.lasts_until(from + Duration::from_millis(1));
                 return Ok(());
             }
             (Some(named), None, None) => named,

@@ -8,7 +8,7 @@
 //! | `fault` | what `case.yaml` lets go wrong, and when |
 //! | `script`, `recording` | what stands in the place of a source and of a sink |
 //! | `play` | runs the pipeline in virtual time |
-//! | `verdict`, `compare` | holds what came out against what was expected; blesses it |
+//! | `verdict`, `compare`, `counter` | holds what came out against what was expected; blesses it |
 //! | `coverage` | what no case has exercised |
 //! | `capture` | a live run as the input of a new case |
 //!
@@ -21,6 +21,7 @@
 mod capture;
 mod case;
 mod compare;
+mod counter;
 mod coverage;
 mod fault;
 mod find;

@@ -27,6 +27,8 @@ pub(super) struct Played {
     pub(super) metrics: BTreeMap<String, f64>,
     pub(super) finished: Finished,
     pub(super) unaccounted: u64,
+    /// Nodes whose records were rejected with nobody to take them, and how many.
+    pub(super) buried: Vec<(String, u64)>,
     pub(super) coverage: Coverage,
 }
 
@@ -44,10 +46,12 @@ async fn perform(graph: &Graph, case: &Case) -> Result<Played, String> {
     let sinks = graph.nodes().filter(|node| node.kind.role() == Role::Sink);
     let recordings: Vec<(String, Arc<Recording>)> = sinks.map(|node| (node.name.clone(), Arc::default())).collect();
     let staged = staged(graph, case, clock, &recordings);
-    let exporter = Exporter::new().map_err(|error| error.to_string())?;
     let (mut coverage, mut metrics) = (Coverage::of(graph), BTreeMap::new());
-    let mut restarts = case.faults.restarts.iter().filter(|time| **time < case.ends);
+    let mut buried = Vec::new();
+    let mut restarts = case.faults.restarts.iter();
     loop {
+        // Counters and histograms begin anew with each life.
+        let exporter = Exporter::new().map_err(|error| error.to_string())?;
         let environment = Environment {
             data_dir: folder.path().to_owned(),
             clock: Arc::new(clock),
@@ -67,11 +71,16 @@ async fn perform(graph: &Graph, case: &Case) -> Result<Played, String> {
         let finished = running.run_until_killed(stuck, Duration::from_secs(60), kill).await;
         let snapshot = observer.snapshot();
         coverage.saw(&snapshot);
+        for node in &snapshot.nodes {
+            let rejected = node.discarded.get("rejected").copied().unwrap_or_default();
+            buried.extend((rejected != 0).then(|| (node.name.clone(), rejected)));
+        }
         add_metrics(&exporter.render(std::slice::from_ref(&snapshot)), &mut metrics);
         if let Some(finished) = finished {
             let outputs = recordings.into_iter().map(|(name, recording)| (name, recording.take()));
             let unaccounted = snapshot.unaccounted();
-            return Ok(Played { outputs: outputs.collect(), metrics, finished, unaccounted, coverage });
+            let outputs = outputs.collect();
+            return Ok(Played { outputs, metrics, finished, unaccounted, buried, coverage });
         }
     }
 }

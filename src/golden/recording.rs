@@ -7,6 +7,7 @@ use fieldflow_contract::{
     Sink, Timestamp,
 };
 
+use super::case::MOST_RECORDS;
 use super::fault::{SinkFaults, Window};
 use crate::runtime::TimerClock;
 
@@ -104,6 +105,12 @@ impl Sink for Recorder {
             return Err(NodeError::Rejected(Cause::new("case.yaml says that the sink refuses it")));
         }
         self.recording.keep(batches, positions);
+        if MOST_RECORDS < self.recording.kept().records.len() {
+            let message = format!(
+                "more than {MOST_RECORDS} records in one case: is there a long gap between two times of the input?"
+            );
+            return Err(NodeError::Broken(Cause::new(message)));
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use fieldflow_contract::{
     Ack, Batch, BuildContext, BuildError, Cause, Clock as _, Delivery, Findings, Node, NodeError, Outcome, Ports,
     Prepared, Quality, Record, Source, Tag, Timestamp, Value,
 };
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::fault::{SourceFaults, Window};
 use crate::runtime::TimerClock;
@@ -21,26 +21,39 @@ pub(super) struct Script {
     lines: Vec<Line>,
     faults: SourceFaults,
     ends: Timestamp,
+    /// Whether what was not acknowledged comes again after a restart.
+    resends: bool,
+    /// Since when the link is down, over restarts.
+    lost: Mutex<Option<Timestamp>>,
 }
 
 struct Line {
     /// When it is emitted: its own time, or that of the line before if that is later.
     time: Timestamp,
     records: Vec<Record>,
-    /// Acknowledged, or missed while the link was down.
+    /// Acknowledged, or handed over by a source that cannot send again, or missed while the link was down.
     done: Arc<AtomicBool>,
 }
 
 impl Script {
-    /// Neighbours of the same time are one batch.
-    pub(super) fn new(place: usize, source: String, records: &[Record], faults: SourceFaults, ends: Timestamp) -> Self {
+    /// Each batch is emitted at the latest of its times. `resends`: whether the source sends again what was not acknowledged.
+    pub(super) fn new(
+        place: usize,
+        (source, resends): (String, bool),
+        batches: Vec<Vec<Record>>,
+        faults: SourceFaults,
+        ends: Timestamp,
+    ) -> Self {
         let mut time = Timestamp(i64::MIN);
-        let together = records.chunk_by(|one, two| one.time == two.time);
-        let lines = together.map(|records| {
-            time = time.max(records[0].time);
-            Line { time, records: records.to_vec(), done: Arc::default() }
+        let lines = batches.into_iter().map(|records| {
+            time = records.iter().map(|record| record.time).fold(time, Timestamp::max);
+            Line { time, records, done: Arc::default() }
         });
-        Self { place, source, lines: lines.collect(), faults, ends }
+        Self { place, source, lines: lines.collect(), faults, ends, resends, lost: Mutex::default() }
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn source(&self) -> &str {
@@ -49,7 +62,7 @@ impl Script {
 
     /// The quality that a fault gives the records of this moment.
     fn spoiled(&self, time: Timestamp) -> Option<Quality> {
-        self.faults.bad.iter().find(|(window, _)| window.has(time)).map(|(_, quality)| *quality)
+        self.faults.bad.iter().rev().find(|(window, _)| window.has(time)).map(|(_, quality)| *quality)
     }
 
     fn batch(&self, line: &Line) -> Option<Batch> {
@@ -75,13 +88,14 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the turn. Timers tell milliseconds, so sources that differ by less wake together.
-    async fn wait(&self, key: (Timestamp, usize)) {
+    /// Waits for the moment and the turn. Timers tell milliseconds, so sources that differ by less wake together: each says
+    /// beforehand what it waits for.
+    async fn wait(&self, key: (Timestamp, usize), moment: Instant) {
         self.waiting().insert(key);
         // Released even if the node is killed while it waits.
         let _leave = Leave(self, key);
+        sleep_until(moment).await;
         loop {
-            // Whoever woke at the same moment puts itself down before this goes on.
             tokio::task::yield_now().await;
             if self.waiting().first() == Some(&key) {
                 return;
@@ -124,7 +138,6 @@ impl Prepared for Scripted {
             script: Arc::clone(&self.script),
             clock: self.clock,
             turns: Arc::clone(&self.turns),
-            lost: None,
         }))
     }
 }
@@ -135,8 +148,6 @@ struct Player {
     clock: TimerClock,
     turns: Arc<Turns>,
     todo: VecDeque<usize>,
-    /// Since when the link is down.
-    lost: Option<Timestamp>,
 }
 
 impl Player {
@@ -148,11 +159,12 @@ impl Player {
 impl Source for Player {
     async fn connect(&mut self) -> Result<(), NodeError> {
         let now = self.clock.now();
-        if self.window(|window| window.has(now)).is_some() {
-            self.lost.get_or_insert(now);
+        if let Some(window) = self.window(|window| window.has(now)) {
+            self.script.lost().get_or_insert(window.from);
             return Err(down());
         }
-        if let Some(lost) = self.lost.take() {
+        let lost = self.script.lost().take();
+        if let Some(lost) = lost {
             // Nobody read the device meanwhile.
             let missed = |at: &usize| (lost..now).contains(&self.script.lines[*at].time);
             self.todo
@@ -171,16 +183,21 @@ impl Source for Player {
             let wake = next.unwrap_or(self.script.ends);
             if let Some(window) = self.window(|window| now < window.to && window.from <= wake) {
                 sleep_until(self.clock.moment(window.from)).await;
-                self.lost = Some(window.from);
+                *self.script.lost() = Some(window.from);
                 return Err(down());
             }
-            sleep_until(self.clock.moment(wake)).await;
-            let Some(&at) = self.todo.front() else { return Err(NodeError::Ended) };
-            self.turns.wait((wake, self.script.place)).await;
+            let moment = self.clock.moment(wake);
+            let Some(&at) = self.todo.front() else {
+                sleep_until(moment).await;
+                return Err(NodeError::Ended);
+            };
+            self.turns.wait((wake, self.script.place), moment).await;
             self.todo.pop_front();
             let line = &self.script.lines[at];
             let done = Arc::clone(&line.done);
-            let told = move |outcome| done.store(outcome != Outcome::Failed, Ordering::Release);
+            done.store(!self.script.resends, Ordering::Release);
+            let resends = self.script.resends;
+            let told = move |outcome| done.store(outcome != Outcome::Failed || !resends, Ordering::Release);
             if let Some(batch) = self.script.batch(line) {
                 return Ok(Delivery { batch, ack: Ack::new(told) });
             }

@@ -1,6 +1,5 @@
 //! What became of a case, and how it is blessed.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use fieldflow_contract::{Record, Role, write_json_line};
 use tokio::time::Instant;
 
-use super::case::{Case, read_records, strangers};
+use super::case::{Case, Lines, read_records, strangers};
 use super::compare::difference;
 use super::coverage::Coverage;
 use super::play::{Played, play};
@@ -68,24 +67,19 @@ impl Verdict {
 
     fn hold(&mut self, graph: &Graph, case: &Case, played: &Played, how: Judging) {
         self.coverage = played.coverage.clone();
-        if let Some((node, cause)) = &played.finished.broken {
-            self.failures.push(format!("the pipeline broke at node `{node}`: {cause}"));
-        }
-        for (edge, records) in &played.finished.left {
-            self.failures.push(format!("{records} records were left in the edge {edge} an hour after the end"));
-        }
-        if played.unaccounted != 0 {
-            self.failures
-                .push(format!("{} records are unaccounted for: this is a bug in fieldflow", played.unaccounted));
+        self.ran(case, played);
+        // What went wrong on the way is not to become what is expected.
+        if how.bless && !self.passed() {
+            self.failures.push("nothing was blessed".to_owned());
+            return;
         }
         for (sink, records) in &played.outputs {
             let file = format!("{sink}.out.jsonl");
-            match (read_records(&case.folder.join(&file)), how.bless) {
-                (Ok(Some(expected)), false) => {
-                    self.failures.extend(difference(&file, &expected, records, case.tolerance, how.colour));
-                }
-                (Ok(Some(expected)), true)
-                    if difference(&file, &expected, records, case.tolerance, false).is_none() => {}
+            let found = read_records(&case.folder.join(&file));
+            let differs = |lines: &Lines, colour| difference(&file, lines, records, case.tolerance, colour);
+            match (found, how.bless) {
+                (Ok(Some(lines)), false) => self.failures.extend(differs(&lines, how.colour)),
+                (Ok(Some(lines)), true) if differs(&lines, false).is_none() => {}
                 (_, true) => self.bless(&case.folder.join(&file), |path| write(path, records)),
                 (Ok(None), false) => self.failures.push(format!(
                     "{file} is missing: it holds what the sink `{sink}` receives; `fieldflow test --bless {}` writes it",
@@ -103,8 +97,35 @@ impl Verdict {
                 self.failures.push(format!("{file}: the pipeline has no sink `{stray}`"));
             }
         }
-        self.failures
-            .extend(case.counters.iter().filter_map(|(name, expected)| counted(name, *expected, &played.metrics)));
+    }
+
+    /// What is to be said of the run, whatever the sinks received.
+    fn ran(&mut self, case: &Case, played: &Played) {
+        let finished = &played.finished;
+        if let Some((node, cause)) = &finished.broken {
+            self.failures.push(format!("the pipeline broke at node `{node}`: {cause}"));
+        }
+        for (edge, records) in &finished.left {
+            self.failures.push(format!("{records} records were left in the edge {edge} an hour after the end"));
+        }
+        if finished.left.is_empty() && finished.broken.is_none() && (!finished.drained || finished.unresolved != 0) {
+            let batches = finished.unresolved;
+            self.failures.push(format!("{batches} batches were still on their way an hour after the end"));
+        }
+        if played.unaccounted != 0 {
+            self.failures
+                .push(format!("{} records are unaccounted for: this is a bug in fieldflow", played.unaccounted));
+        }
+        for (node, records) in &played.buried {
+            if !case.counters.iter().any(|counter| counter.knows_of_rejected(node)) {
+                self.failures.push(format!(
+                    "{records} records were rejected by `{node}`, and nothing is wired to `{node}.rejected`; if that is meant, \
+                     let case.yaml say `expect: {{ counters: {{ 'fieldflow_node_discarded_records_total{{node=\"{node}\", \
+                     reason=\"rejected\"}}': {records} }} }}`"
+                ));
+            }
+        }
+        self.failures.extend(case.counters.iter().filter_map(|counter| counter.check(&played.metrics)));
     }
 
     fn bless(&mut self, path: &Path, act: impl FnOnce(&Path) -> io::Result<()>) {
@@ -122,46 +143,4 @@ fn write(path: &Path, records: &[Record]) -> io::Result<()> {
         text.push('\n');
     }
     fs::write(path, text)
-}
-
-/// What is wrong with a metric: `name` or `name{label="value",…}` with any of its labels; several that fit are summed.
-fn counted(wanted: &str, expected: f64, metrics: &BTreeMap<String, f64>) -> Option<String> {
-    let (name, labels) = series(wanted);
-    let fits = |known: &str| {
-        let (known, has) = series(known);
-        known == name && labels.iter().all(|label| has.contains(label))
-    };
-    let is_known = crate::telemetry::catalogue::METRICS.iter().any(|metric| {
-        let name = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        metric.name == name
-    });
-    if !is_known {
-        return Some(format!("case.yaml: expect.counters: there is no metric `{name}`"));
-    }
-    let got: f64 = metrics.iter().filter(|(known, _)| fits(known)).map(|(_, value)| value).sum();
-    (got != expected).then(|| format!("{wanted} is {got}, expected {expected}"))
-}
-
-fn series(text: &str) -> (&str, Vec<&str>) {
-    let Some((name, labels)) = text.split_once('{') else { return (text, Vec::new()) };
-    (name, labels.trim_end_matches('}').split(',').map(str::trim).filter(|label| !label.is_empty()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_are_found_by_any_of_their_labels() {
-        let metrics = BTreeMap::from([
-            (r#"fieldflow_node_errors_total{pipeline="p",node="a",type="x",kind="panic"}"#.to_owned(), 2.0),
-            (r#"fieldflow_node_errors_total{pipeline="p",node="b",type="x",kind="panic"}"#.to_owned(), 3.0),
-        ]);
-        let check = |name: &str, value| counted(name, value, &metrics);
-        assert_eq!(check("fieldflow_node_errors_total", 5.0), None);
-        assert_eq!(check(r#"fieldflow_node_errors_total{node="b", kind="panic"}"#, 3.0), None);
-        assert_eq!(check(r#"fieldflow_node_errors_total{node="c"}"#, 0.0), None, "what never happened is 0");
-        assert!(check(r#"fieldflow_node_errors_total{node="a"}"#, 1.0).unwrap().ends_with("is 2, expected 1"));
-        assert!(check("fieldflow_node_erors_total", 1.0).unwrap().contains("no metric"));
-    }
 }

@@ -12,7 +12,7 @@ mod wiring;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fieldflow_contract::{NodeKind, PortName, Ports, Prepared};
+use fieldflow_contract::{NodeKind, Port, PortName, Ports, Prepared};
 use petgraph::graph::DiGraph;
 
 pub use crate::config::{Disk, EdgeOptions, Storage, WhenFull};
@@ -69,6 +69,14 @@ pub struct GraphEdge<'a> {
     pub to: &'a GraphNode,
     /// How much it holds, and what it does when it is full.
     pub options: &'a EdgeOptions,
+}
+
+impl GraphEdge<'_> {
+    /// Where it begins: `node`, or `node.port` for another output than the default one.
+    pub fn origin(&self) -> String {
+        let GraphNode { name, .. } = self.from;
+        if *self.port == Port::DEFAULT { name.clone() } else { format!("{name}.{}", self.port) }
+    }
 }
 
 impl Graph {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use fieldflow_contract::{ByteSize, Port, Role, Span};
 
-use crate::graph::{Disk, EdgeOptions, Graph, GraphEdge, GraphNode, Storage};
+use crate::graph::{Disk, EdgeOptions, Graph, GraphEdge, Storage};
 
 impl Graph {
     /// For a terminal: the nodes with their types, then the edges.
@@ -19,7 +19,7 @@ impl Graph {
         text.push_str("\n\nnodes\n");
         text.push_str(&columns(&nodes.collect::<Vec<_>>()));
         let edges =
-            self.edges().map(|edge| vec![from(&edge), format!("--{}-->", options(&edge)), edge.to.name.clone()]);
+            self.edges().map(|edge| vec![edge.origin(), format!("--{}-->", options(&edge)), edge.to.name.clone()]);
         text.push_str("\nedges\n");
         text.push_str(&columns(&edges.collect::<Vec<_>>()));
         text
@@ -90,11 +90,6 @@ fn options(edge: &GraphEdge<'_>) -> String {
 /// The options, and the output that the edge begins at where it is not the default one.
 fn label(edge: &GraphEdge<'_>) -> String {
     if *edge.port == Port::DEFAULT { options(edge) } else { format!("{}: {}", edge.port, options(edge)) }
-}
-
-fn from(edge: &GraphEdge<'_>) -> String {
-    let GraphNode { name, .. } = edge.from;
-    if *edge.port == Port::DEFAULT { name.clone() } else { format!("{name}.{}", edge.port) }
 }
 
 /// The rows with each column as wide as its widest cell.

@@ -3,14 +3,14 @@
 mod report;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::time::Instant;
 
+use super::run::Signals;
 use super::{Exit, Kinds, load, output};
 use crate::diagnostics::Report;
 use crate::golden::{self, Coverage, Judging, Verdict};
@@ -58,6 +58,8 @@ struct Tested {
     /// What is wrong with the pipeline file itself.
     invalid: Option<String>,
     cases: Vec<(String, Verdict)>,
+    /// Whether these are all cases that it has.
+    whole: bool,
 }
 
 impl Tested {
@@ -66,29 +68,51 @@ impl Tested {
     }
 
     /// What no case has exercised; nothing if there is no case, or not all of them ran.
-    fn not_exercised(&self, filtered: bool) -> Vec<String> {
+    fn not_exercised(&self) -> Vec<String> {
         let mut coverage = Coverage::default();
         self.cases.iter().for_each(|(_, verdict)| coverage.join(&verdict.coverage));
-        if filtered { Vec::new() } else { coverage.missing() }
+        if self.whole { coverage.missing() } else { Vec::new() }
     }
 }
 
 pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
     let began = Instant::now();
-    let tested = match find(args).and_then(|found| test(args, found, kinds)) {
+    let stop = stopped_by_signal();
+    let tested = match find(args).map(|found| test(args, found, kinds, &stop)) {
         Ok(tested) => tested,
         Err(reason) => {
             output::error(reason);
             return Exit::Unasked;
         }
     };
-    let whole = report::Whole { tested: &tested, filtered: !args.filter.is_empty(), took: began.elapsed() };
+    let whole = report::Whole { tested: &tested, took: began.elapsed() };
     match args.format {
-        Format::Human => output::message(whole.human(output::coloured(&std::io::stderr()))),
+        Format::Human => output::data(whole.human(output::coloured(&std::io::stdout()))),
         Format::Json => output::data(whole.json()),
         Format::Junit => output::data(whole.junit()),
     }
+    if stop.load(Ordering::Relaxed) {
+        output::error("interrupted: not all cases were played");
+        return Exit::No;
+    }
     if tested.iter().all(Tested::passed) { Exit::Well } else { Exit::No }
+}
+
+/// Becomes true at Ctrl-C: what is being played is played to its end, and its data is removed. The second one ends at once.
+fn stopped_by_signal() -> Arc<AtomicBool> {
+    let stop = Arc::<AtomicBool>::default();
+    let told = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        runtime.block_on(async {
+            let mut signals = Signals::catch();
+            signals.next().await;
+            told.store(true, Ordering::Relaxed);
+            signals.next().await;
+            std::process::exit(130);
+        });
+    });
+    stop
 }
 
 fn find(args: &Args) -> Result<Vec<golden::Found>, String> {
@@ -97,19 +121,25 @@ fn find(args: &Args) -> Result<Vec<golden::Found>, String> {
     let paths = if args.paths.is_empty() { vec![here.to_owned()] } else { args.paths.clone() };
     let mut found: Vec<golden::Found> = Vec::new();
     for path in &paths {
-        for one in golden::find(path).map_err(|error| format!("{}: {error}", path.display()))? {
-            match found.iter_mut().find(|known| known.pipeline == one.pipeline) {
+        for one in golden::find(path)? {
+            match found.iter_mut().find(|known| real(&known.pipeline) == real(&one.pipeline)) {
                 Some(known) => {
+                    known.whole |= one.whole;
                     known.cases.extend(one.cases);
-                    known.cases.sort();
-                    known.cases.dedup();
+                    known.cases.sort_by_key(|case| real(case));
+                    known.cases.dedup_by_key(|case| real(case));
                 }
                 None => found.push(one),
             }
         }
     }
-    for one in &mut found {
-        one.cases.retain(|case| label(&one.pipeline, case).contains(&args.filter));
+    if !args.filter.is_empty() {
+        for one in &mut found {
+            let before = one.cases.len();
+            one.cases.retain(|case| label(&one.pipeline, case).contains(&args.filter));
+            one.whole &= one.cases.len() == before;
+        }
+        found.retain(|one| !one.cases.is_empty());
     }
     if found.iter().all(|one| one.cases.is_empty()) {
         let hint = match args.filter.as_str() {
@@ -121,6 +151,11 @@ fn find(args: &Args) -> Result<Vec<golden::Found>, String> {
     Ok(found)
 }
 
+/// Where a file really is: the same one may be named in several ways.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 fn label(pipeline: &Path, case: &Path) -> String {
     format!("{}/{}", pipeline.display(), name_of(case))
 }
@@ -130,30 +165,30 @@ fn name_of(case: &Path) -> String {
 }
 
 /// Plays all cases, several at a time.
-fn test(args: &Args, found: Vec<golden::Found>, kinds: Kinds) -> Result<Vec<Tested>, String> {
+fn test(args: &Args, found: Vec<golden::Found>, kinds: Kinds, stop: &AtomicBool) -> Vec<Tested> {
     let mut tested = Vec::new();
     let mut todo: Vec<(usize, Graph, PathBuf)> = Vec::new();
     for (at, one) in found.into_iter().enumerate() {
         let mut report = Report::default();
         let checked = load::check(&one.pipeline, kinds, &mut report);
-        if report.is_unreadable() {
-            return Err(report.render_human(false));
-        }
         let invalid = checked.is_none().then(|| report.render_human(false));
         if let Some((_, graph)) = checked {
             todo.extend(one.cases.into_iter().map(|case| (at, graph.clone(), case)));
         }
-        tested.push(Tested { pipeline: one.pipeline, invalid, cases: Vec::new() });
+        tested.push(Tested { pipeline: one.pipeline, invalid, cases: Vec::new(), whole: one.whole });
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(cores).clamp(1, todo.len().max(1));
     let how =
-        Judging { bless: args.bless, colour: args.format == Format::Human && output::coloured(&std::io::stderr()) };
+        Judging { bless: args.bless, colour: args.format == Format::Human && output::coloured(&std::io::stdout()) };
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some((at, graph, case)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
                     let verdict = golden::judge(graph, case, how);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((*at, name_of(case), verdict));
                 }
@@ -165,7 +200,7 @@ fn test(args: &Args, found: Vec<golden::Found>, kinds: Kinds) -> Result<Vec<Test
     for (at, name, verdict) in done {
         tested[at].cases.push((name, verdict));
     }
-    Ok(tested)
+    tested
 }
 
 /// Seconds with milliseconds.
