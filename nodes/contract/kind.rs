@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Clock, Links, Node, Notices, PortName, Saved, Tally};
+use crate::{Audit, Clock, Links, Node, Notices, PortName, Saved, Tally};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -123,6 +123,8 @@ pub struct BuildContext {
     pub tally: Tally,
     /// What the node keeps over a restart.
     pub saved: Saved,
+    /// What the node wrote to devices.
+    pub audit: Audit,
     /// Where its links stand.
     pub links: Links,
     /// What it has to say.
@@ -140,6 +142,7 @@ impl BuildContext {
             clock,
             tally: Tally::default(),
             saved: Saved::default(),
+            audit: Audit::default(),
             links: Links::default(),
             notices: Notices::default(),
         }

@@ -19,6 +19,7 @@
 //! - `build` touches no network, spawns nothing and writes no file. `connect` does.
 
 mod ack;
+mod audit;
 mod batch;
 mod error;
 mod finding;
@@ -39,6 +40,7 @@ mod units;
 mod value;
 
 pub use ack::{Ack, Delivery, Outcome};
+pub use audit::{Audit, AuditFull, Entry};
 pub use batch::Batch;
 pub use error::{Cause, NodeError};
 pub use finding::{At, Finding, Findings, Severity, Step};

@@ -72,8 +72,12 @@ pub(super) struct Caller {
 /// Why an exchange gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// The line is lost.
+    /// The line cannot be opened, so nothing was asked.
     Line(Cause),
+    /// The line was lost while the request was under way.
+    Broken(Cause),
+    /// Too many writes wait already, so nothing was asked.
+    Crowded(Cause),
     /// This unit gave no usable answer; the others may.
     Unit(Cause),
 }
@@ -200,7 +204,7 @@ impl Line {
         }
         let Some(_pass) = self.gate.enter(urgency).await else {
             let message = format!("{} writes wait for {} already", Gate::WRITES, self.name);
-            return Err(Trouble::Unit(Cause::new(message).with_quality(Quality::BAD_BUSY)));
+            return Err(Trouble::Crowded(Cause::new(message).with_quality(Quality::BAD_BUSY)));
         };
         let mut was_reopened = false;
         loop {
@@ -209,6 +213,12 @@ impl Line {
                 sleep_until(wire.last() + self.options.pause).await;
             }
             let was_idle = wire.heard() && IDLE <= wire.last().elapsed();
+            // A write that was sent on a dead connection has no known outcome, so it is looked first whether it is one.
+            if was_idle && !was_reopened && !request.is_read() && wire.has_ended() {
+                caller.tally.add("idle_close", 1);
+                was_reopened = true;
+                continue;
+            }
             let transaction = {
                 let mut state = self.state();
                 state.transaction = wire.transaction(state.transaction);
@@ -260,7 +270,7 @@ impl Line {
                 let message = format!("{} closed the connection{why}", self.name);
                 let cause = Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED);
                 self.tell(|link| link.trouble(LinkState::Reconnecting, cause.message.clone()));
-                return Trouble::Line(cause);
+                return Trouble::Broken(cause);
             }
         };
         if let Some(quiet) = wire.quiet() {

@@ -38,7 +38,7 @@ pub(super) struct Session {
 }
 
 /// How often a device that is busy is asked again, and after which wait.
-const BUSY: (u32, Duration) = (3, Duration::from_millis(150));
+pub(super) const BUSY: (u32, Duration) = (3, Duration::from_millis(150));
 
 impl Session {
     /// A session on a line that may be open or not.
@@ -71,6 +71,11 @@ impl Session {
             LinkState::Reconnecting
         });
         self.line.open(&self.caller).await.map_err(|cause| self.lost(cause))
+    }
+
+    /// The unit, for people.
+    pub(super) fn name(&self) -> String {
+        format!("{} unit {}", self.line.name(), self.unit)
     }
 
     /// The place of this node on its line, counted from 0.
@@ -110,8 +115,12 @@ impl Session {
         }
     }
 
+    /// The same ahead of all polls, for a write that needs to know what is there.
+    pub(super) async fn read_ahead(&self, need: Need) -> Result<Reply, Trouble> {
+        self.ask(&Request::Read(need), Urgency::Write).await.map(|(reply, _)| reply)
+    }
+
     /// Writes; never a second time, whatever the outcome, but for a device that said that it did nothing as it was busy.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the sink that writes uses it"))]
     pub(super) async fn write(&self, request: &Request) -> Result<Reply, Trouble> {
         self.ask(request, Urgency::Write).await.map(|(reply, _)| reply)
     }
@@ -121,11 +130,13 @@ impl Session {
         loop {
             let (reply, time) = match self.line.exchange(&self.caller, self.unit, request, urgency).await {
                 Ok(replied) => replied,
-                Err(Trouble::Line(cause)) => {
-                    self.link.trouble(LinkState::Reconnecting, cause.message.clone());
-                    return Err(Trouble::Line(cause));
-                }
                 Err(Trouble::Unit(cause)) => return Err(self.failed(cause)),
+                Err(trouble) => {
+                    if let Trouble::Line(cause) | Trouble::Broken(cause) = &trouble {
+                        self.link.trouble(LinkState::Reconnecting, cause.message.clone());
+                    }
+                    return Err(trouble);
+                }
             };
             let Reply::Exception(code) = reply else {
                 self.answered();
@@ -145,12 +156,12 @@ impl Session {
                     // Without the turn: the other units need not wait for this one.
                     sleep(BUSY.1).await;
                 }
-                0x0A | 0x0B => return Err(self.failed(refused())),
+                0x0A | 0x0B if request.is_read() => return Err(self.failed(refused())),
                 0x01..=0x03 | 0x05..=0x08 => {
                     self.answered();
                     return Ok((Reply::Exception(code), time));
                 }
-                // The device says that it is broken, or something that no standard knows.
+                // The device says that it is broken, or something that no standard knows; or a gateway about a write.
                 _ => {
                     self.failed(refused());
                     return Ok((Reply::Exception(code), time));

@@ -82,13 +82,13 @@ impl Source for Poller {
             };
             match done {
                 Ok(()) => {}
-                Err(Trouble::Unit(cause)) => {
+                Err(Trouble::Unit(cause) | Trouble::Crowded(cause)) => {
                     if self.session.is_back() {
                         self.fall_silent(cause.quality);
                         self.groups.iter_mut().for_each(|group| group.cycle = None);
                     }
                 }
-                Err(Trouble::Line(cause)) => {
+                Err(Trouble::Line(cause) | Trouble::Broken(cause)) => {
                     self.flush();
                     self.pending = Some(NodeError::Disconnected(cause));
                 }

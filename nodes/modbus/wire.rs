@@ -211,6 +211,22 @@ impl Wire {
         }
     }
 
+    /// Whether the other side has closed the connection, as far as is known here. What has arrived is kept.
+    pub(super) fn has_ended(&mut self) -> bool {
+        let mut bytes = [0; ROOM];
+        let mut context = Context::from_waker(Waker::noop());
+        while let Some(room) = bytes.get_mut(self.buffer.len()..).filter(|room| !room.is_empty()) {
+            let mut room = ReadBuf::new(room);
+            match Pin::new(&mut self.stream).poll_read(&mut context, &mut room) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => return true,
+                Poll::Ready(Ok(())) if room.filled().is_empty() => return true,
+                Poll::Ready(Ok(())) => self.buffer.extend(room.filled()),
+            }
+        }
+        false
+    }
+
     fn is_only_heartbeats(&self, bytes: &[u8]) -> bool {
         !self.heartbeat.is_empty() && bytes.chunks(self.heartbeat.len()).all(|chunk| *chunk == *self.heartbeat)
     }

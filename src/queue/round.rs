@@ -1,6 +1,6 @@
 //! One round of the keeper: everything that one commit does.
 
-use fieldflow_contract::{Ack, Saved};
+use fieldflow_contract::{Ack, Audit, Entry, Saved};
 
 use super::durable::Pending;
 use super::file::Group;
@@ -15,6 +15,8 @@ pub(super) struct Round {
     pub(super) acks: Vec<Ack>,
     /// Whose documents it stores.
     pub(super) saved: Vec<Saved>,
+    /// Whose writes it notes.
+    pub(super) audited: Vec<(Audit, Vec<Entry>)>,
 }
 
 impl Round {
@@ -33,7 +35,7 @@ impl Round {
     }
 
     fn brings_nothing(&self) -> bool {
-        let Group { puts, damaged, letters, documents, .. } = &self.group;
-        puts.is_empty() && damaged.is_empty() && letters.is_empty() && documents.is_empty()
+        let Group { puts, damaged, letters, documents, writes, .. } = &self.group;
+        puts.is_empty() && damaged.is_empty() && letters.is_empty() && documents.is_empty() && writes.is_empty()
     }
 }

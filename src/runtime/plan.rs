@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fieldflow_contract::{BuildContext, Clock, Links, Node, Notices, Port, PortName, Role, Saved, Tally};
+use fieldflow_contract::{Audit, BuildContext, Clock, Links, Node, Notices, Port, PortName, Role, Saved, Tally};
 use metrics::Histogram;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -82,6 +82,9 @@ impl Plan {
         for Built { node, context, .. } in built.iter().filter(|built| built.context.saved.is_wanted()) {
             keeper.keep(node.name.clone(), node.kind.type_name(), context.saved.clone());
         }
+        for Built { node, context, .. } in built.iter().filter(|built| built.context.audit.is_wanted()) {
+            keeper.audit(node.name.clone(), context.audit.clone());
+        }
         let (keeper, secrets) = (Arc::new(keeper), Arc::new(graph.secrets.clone()));
         let planned = |built| planned(built, environment.exporter, &stop, &secrets, &mut wiring, &keeper);
         let nodes = built.into_iter().map(planned).collect();
@@ -107,6 +110,7 @@ impl<'a> Built<'a> {
             clock: Arc::clone(&environment.clock),
             tally: Tally::default(),
             saved: Saved::default(),
+            audit: Audit::default(),
             links: Links::default(),
             notices: notices(graph, &node.name),
         };

@@ -80,7 +80,6 @@ impl Fault {
 
 /// What a unit is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the sink that writes makes the others"))]
 pub(super) enum Request {
     /// Functions 1 to 4.
     Read(Need),

@@ -1,8 +1,9 @@
-//! The file of a pipeline's durable edges, its dead letters and what its nodes keep. Synchronous: it is owned by one thread.
+//! The file of a pipeline's durable edges, its dead letters, what its nodes keep and what they wrote. Synchronous: it is owned by one thread.
 //!
 //! What is put in is committed in one transaction with what is taken out, for all edges of the pipeline: one sync of the disk
 //! serves them all.
 
+mod audit;
 mod document;
 mod purge;
 mod write;
@@ -19,6 +20,7 @@ use fieldflow_storage::{
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
 use super::codec::{self, Damage};
+pub(super) use audit::Written;
 pub(super) use document::Document;
 pub(super) use purge::Purged;
 use write::Writer;
@@ -27,7 +29,7 @@ use write::Writer;
 pub(super) const FORMAT: Format = Format {
     application_id: 0x6666_7175,
     what: "the state of a fieldflow pipeline",
-    migrations: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql")],
+    migrations: &[include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")],
 };
 
 const SEQUENCE_BITS: u32 = 47;
@@ -128,6 +130,7 @@ pub(super) struct Group {
     pub(super) damaged: Vec<(EdgeId, u64, String)>,
     pub(super) letters: Vec<Letter>,
     pub(super) documents: Vec<Document>,
+    pub(super) writes: Vec<Written>,
     pub(super) now: Timestamp,
 }
 

@@ -7,7 +7,7 @@ use fieldflow_storage::crash_point;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, document, key,
+    Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, audit, document, key,
 };
 use crate::queue::codec;
 
@@ -41,6 +41,7 @@ impl Writer<'_> {
         for document in &group.documents {
             document::store(transaction, document)?;
         }
+        audit::store(transaction, &group.writes)?;
         Ok(committed)
     }
 

@@ -1,4 +1,4 @@
-//! The keeper of a pipeline's durable edges, dead letters and nodes' documents: one task, one thread, one file. It commits for
+//! The keeper of a pipeline's durable edges, dead letters, nodes' documents and writes to devices: one task, one thread, one file. It commits for
 //! all of them at once.
 
 mod work;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Batch, Clock, NodeError, Saved};
+use fieldflow_contract::{Ack, Audit, Batch, Clock, NodeError, Saved};
 use fieldflow_storage::Worker;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::durable::{DurableEdge, Limits};
-use super::file::{Document, Group, Letter, QueueFile};
+use super::file::{Document, Group, Letter, QueueFile, Written};
 use super::round::Round;
 use work::Keeping;
 
@@ -48,6 +48,8 @@ pub struct Keeper {
     letters: Mutex<VecDeque<(Letter, Ack)>>,
     letters_room: Notify,
     nodes: Vec<Kept>,
+    /// What nodes write to devices.
+    audits: Vec<(String, Audit)>,
     /// Whether the nodes have what they kept.
     loaded: watch::Sender<bool>,
     work: Arc<Notify>,
@@ -67,6 +69,7 @@ impl Keeper {
             letters: Mutex::default(),
             letters_room: Notify::new(),
             nodes: Vec::new(),
+            audits: Vec::new(),
             loaded: watch::Sender::new(false),
             work: Arc::new(Notify::new()),
             damage: Mutex::default(),
@@ -84,6 +87,11 @@ impl Keeper {
     /// Keeps what this node of this type stores.
     pub fn keep(&mut self, node: String, kind: &'static str, saved: Saved) {
         self.nodes.push(Kept { node, kind, saved });
+    }
+
+    /// Notes what this node writes to devices.
+    pub fn audit(&mut self, node: String, audit: Audit) {
+        self.audits.push((node, audit));
     }
 
     /// Waits until the nodes have what they kept, for as long as the disk is away.
@@ -138,9 +146,9 @@ impl Keeper {
         Keeping::new(&self).run().await;
     }
 
-    /// A pipeline without durable edges, dead letters and nodes that keep something has no file.
+    /// A pipeline without durable edges, dead letters and nodes that keep or note something has no file.
     fn needs_file(&self) -> bool {
-        !self.edges.is_empty() || !self.letters().is_empty() || !self.nodes.is_empty()
+        !(self.edges.is_empty() && self.letters().is_empty() && self.nodes.is_empty() && self.audits.is_empty())
     }
 
     /// Whether nothing is left to be stored.
@@ -148,6 +156,7 @@ impl Keeper {
         self.edges.iter().all(|edge| edge.is_quiet())
             && self.letters().is_empty()
             && !self.nodes.iter().any(|node| node.saved.is_new())
+            && !self.audits.iter().any(|(_, audit)| audit.is_new())
     }
 
     /// Waits for something to do, or until it is time to look.
@@ -185,6 +194,11 @@ impl Keeper {
                 round.acks.push(ack);
             }
             self.letters_room.notify_one();
+        }
+        for (node, audit) in self.audits.iter().filter(|(_, audit)| puts && audit.is_new()) {
+            let entries = audit.take_new();
+            round.group.writes.extend(entries.iter().map(|entry| Written { node: node.clone(), entry: entry.clone() }));
+            round.audited.push((audit.clone(), entries));
         }
         for Kept { node, kind, saved } in self.nodes.iter().filter(|_| puts && documents) {
             if let Some(bytes) = saved.take_new() {

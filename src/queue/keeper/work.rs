@@ -16,7 +16,7 @@ use crate::queue::round::Round;
 const STORE_TAKEN: Duration = Duration::from_millis(200);
 /// So many batches that are done are stored as done at once.
 const MANY_OWED: u64 = 256;
-/// How long what the nodes keep may wait to be stored, and how long it does at least.
+/// How long what the nodes keep may wait to be stored, and how long it does at least. What they wrote waits no longer.
 const STORE_DOCUMENTS: Duration = Duration::from_secs(1);
 /// How often it is looked for what grew too old while nothing else is to do.
 const LOOK_FOR_AGED: Duration = Duration::from_secs(1);
@@ -246,10 +246,10 @@ impl<'a> Keeping<'a> {
 
     /// How long to wait for something to do before it is looked again; `None` for as long as it takes.
     fn look_in(&self, full: bool) -> Option<Duration> {
-        let Keeper { edges, nodes, .. } = self.keeper;
+        let Keeper { edges, nodes, audits, .. } = self.keeper;
         let soon = full || self.slack || edges.iter().any(|edge| !edge.is_quiet());
         let ages = edges.iter().any(|edge| edge.ages());
-        let asked = self.asked.filter(|_| !nodes.is_empty());
+        let asked = self.asked.filter(|_| !nodes.is_empty() || !audits.is_empty());
         let documents = asked.map(|asked| STORE_DOCUMENTS.saturating_sub(asked.elapsed()));
         [soon.then_some(STORE_TAKEN), ages.then_some(LOOK_FOR_AGED), documents].into_iter().flatten().min()
     }
@@ -320,6 +320,7 @@ impl<'a> Keeping<'a> {
             edge.not_committed(pending, own.map(|(_, sequence, reason)| (*sequence, reason.clone())).collect());
         }
         round.saved.iter().for_each(Saved::not_written);
+        round.audited.into_iter().for_each(|(audit, entries)| audit.not_written(entries));
         let mut letters = self.keeper.letters();
         for letter in round.group.letters.into_iter().zip(round.acks).rev() {
             letters.push_front(letter);
