@@ -40,6 +40,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Median,
     #[cfg(feature = "modbus")]
     &modbus::Modbus,
+    #[cfg(feature = "modbus")]
+    &modbus::ModbusWrite,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

@@ -26,14 +26,20 @@ pub struct Entry {
     pub time: Timestamp,
     /// The tag of the record that asked for it.
     pub tag: &'static str,
-    /// What was written to, such as `tcp://10.0.0.7:502 unit 1 holding:5`.
-    pub target: String,
-    /// What was written, such as `78.4`.
+    /// The device, such as `tcp://10.0.0.7:502 unit 1`.
+    pub device: String,
+    /// What was written to there, such as `holding:5`.
+    pub address: String,
+    /// What was asked for, such as `78.4`.
     pub value: String,
+    /// What went over the wire, such as `0x429C 0xCCCD`.
+    pub raw: String,
+    /// What was there before in the same form, if it was read.
+    pub old: Option<String>,
     /// How it ended, in one word.
     pub outcome: &'static str,
-    /// More about it, for people.
-    pub detail: String,
+    /// More about it, for people; empty if there is nothing to add.
+    pub reason: String,
 }
 
 /// The book is full: the disk does not take what was noted.
@@ -101,10 +107,13 @@ mod tests {
         Entry {
             time: Timestamp(time),
             tag: "a",
-            target: "tcp://plc unit 1 coil:0".to_owned(),
+            device: "tcp://plc unit 1".to_owned(),
+            address: "coil:0".to_owned(),
             value: "true".to_owned(),
+            raw: "1".to_owned(),
+            old: None,
             outcome: "written",
-            detail: String::new(),
+            reason: String::new(),
         }
     }
 

@@ -76,8 +76,8 @@ pub(super) enum Trouble {
     Line(Cause),
     /// The line was lost while the request was under way.
     Broken(Cause),
-    /// Too many writes wait already, so nothing was asked.
-    Crowded(Cause),
+    /// Too many writes wait already, or it became too late for this one; so nothing was asked.
+    Unsent(Cause),
     /// This unit gave no usable answer; the others may.
     Unit(Cause),
 }
@@ -187,13 +187,14 @@ impl Line {
         Ok(())
     }
 
-    /// One request and its answer, with the time in the middle between the two.
+    /// One request and its answer, with the time in the middle between the two. The request is not sent after `until`.
     pub(super) async fn exchange(
         &self,
         caller: &Caller,
         unit: u8,
         request: &Request,
         urgency: Urgency,
+        until: Option<Instant>,
     ) -> Result<(Reply, Timestamp), Trouble> {
         let (lost, owes) = {
             let state = self.state();
@@ -204,7 +205,7 @@ impl Line {
         }
         let Some(_pass) = self.gate.enter(urgency).await else {
             let message = format!("{} writes wait for {} already", Gate::WRITES, self.name);
-            return Err(Trouble::Crowded(Cause::new(message).with_quality(Quality::BAD_BUSY)));
+            return Err(Trouble::Unsent(Cause::new(message).with_quality(Quality::BAD_BUSY)));
         };
         let mut was_reopened = false;
         loop {
@@ -213,11 +214,19 @@ impl Line {
                 sleep_until(wire.last() + self.options.pause).await;
             }
             let was_idle = wire.heard() && IDLE <= wire.last().elapsed();
-            // A write that was sent on a dead connection has no known outcome, so it is looked first whether it is one.
-            if was_idle && !was_reopened && !request.is_read() && wire.has_ended() {
-                caller.tally.add("idle_close", 1);
-                was_reopened = true;
+            // What is sent on a dead connection has no known outcome, so a write looks first whether it is one.
+            if !request.is_read() && wire.has_ended() {
+                caller.tally.add(if was_idle { "idle_close" } else { "closed" }, 1);
+                if std::mem::replace(&mut was_reopened, true) {
+                    let message = format!("{} closes each connection at once", self.name);
+                    return Err(Trouble::Line(Cause::new(message).with_quality(Quality::BAD_NOT_CONNECTED)));
+                }
                 continue;
+            }
+            if until.is_some_and(|until| until < Instant::now()) {
+                self.state().wire = Some(wire);
+                let message = format!("{} was busy for so long that it became too late", self.name);
+                return Err(Trouble::Unsent(Cause::new(message).with_quality(Quality::BAD_BUSY)));
             }
             let transaction = {
                 let mut state = self.state();
@@ -369,28 +378,5 @@ impl LineOptions {
             _ => None,
         };
         Ok(Keys { tls, device })
-    }
-
-    /// The first option in which two differ.
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        if self.endpoints.first() != other.endpoints.first() {
-            Some("url")
-        } else if self.endpoints != other.endpoints {
-            Some("standby")
-        } else if self.fail_back != other.fail_back {
-            Some("fail_back")
-        } else if self.pause != other.pause {
-            Some("pause")
-        } else if self.settle != other.settle {
-            Some("settle")
-        } else if self.is_rtu != other.is_rtu {
-            Some("framing")
-        } else if self.heartbeat != other.heartbeat {
-            Some("heartbeat")
-        } else if self.tls != other.tls {
-            Some("tls")
-        } else {
-            None
-        }
     }
 }

@@ -61,11 +61,51 @@ pub(super) fn ten_seconds() -> Span {
     Span(Duration::from_secs(10))
 }
 
-impl Config {
+impl LineOptions {
+    /// The first option in which two differ.
+    pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
+        if self.endpoints.first() != other.endpoints.first() {
+            Some("url")
+        } else if self.endpoints != other.endpoints {
+            Some("standby")
+        } else if self.fail_back != other.fail_back {
+            Some("fail_back")
+        } else if self.pause != other.pause {
+            Some("pause")
+        } else if self.settle != other.settle {
+            Some("settle")
+        } else if self.is_rtu != other.is_rtu {
+            Some("framing")
+        } else if self.heartbeat != other.heartbeat {
+            Some("heartbeat")
+        } else if self.tls != other.tls {
+            Some("tls")
+        } else {
+            None
+        }
+    }
+}
+
+/// The options of the line, whichever node they are of.
+pub(super) struct LineConfig<'a> {
+    pub(super) url: &'a str,
+    pub(super) tls: Option<&'a Tls>,
+    pub(super) register: Option<&'a Register>,
+    pub(super) heartbeat: Option<&'a String>,
+    pub(super) framing: Option<FramingOption>,
+    pub(super) standby: &'a [String],
+    pub(super) fail_back: Span,
+    pub(super) pause: Span,
+    pub(super) settle: Span,
+    /// The unit that is asked.
+    pub(super) unit: u8,
+}
+
+impl LineConfig<'_> {
     /// The line, and how it is run.
-    pub(super) fn line(&self, findings: &mut Findings) -> Option<LineOptions> {
+    pub(super) fn resolve(&self, findings: &mut Findings) -> Option<LineOptions> {
         let mut parse = |url: &str, at: At| Endpoint::parse(url).map_err(|problem| report(problem, at, findings)).ok();
-        let first = parse(&self.url, "url".into());
+        let first = parse(self.url, "url".into());
         let standby: Vec<Option<Endpoint>> =
             self.standby.iter().enumerate().map(|(index, url)| parse(url, At::from("standby").index(index))).collect();
         let first = first?;
@@ -95,7 +135,7 @@ impl Config {
                 findings.error(option, format!("`{option}` is for {where_to} only")).help("leave it out");
             }
         }
-        match &self.tls {
+        match self.tls {
             None if is_secret => {
                 findings
                     .error("url", "a tls:// line needs to know whom to trust")
@@ -107,8 +147,8 @@ impl Config {
             _ => {}
         }
         let is_rtu = self.framing != Some(FramingOption::Tcp);
-        let register = Self::bytes("register", self.register.as_ref().map(|register| &register.id), findings);
-        let heartbeat = Self::bytes("heartbeat", self.heartbeat.as_ref(), findings);
+        let register = Self::bytes("register", self.register.map(|register| &register.id), findings);
+        let heartbeat = Self::bytes("heartbeat", self.heartbeat, findings);
         if is_inbound && is_rtu && heartbeat.first() == Some(&self.unit) {
             findings
                 .error("heartbeat", format!("it begins as each answer of unit {} does", self.unit))
@@ -122,7 +162,7 @@ impl Config {
             is_rtu: is_inbound && is_rtu,
             register,
             heartbeat,
-            tls: self.tls.clone(),
+            tls: self.tls.cloned(),
         })
     }
 
@@ -146,6 +186,25 @@ impl Config {
                 .help("write text, or hex: and two digits for each byte, such as hex:FE01");
             Vec::new()
         })
+    }
+}
+
+impl Config {
+    /// The line, and how it is run.
+    pub(super) fn line(&self, findings: &mut Findings) -> Option<LineOptions> {
+        let line = LineConfig {
+            url: &self.url,
+            tls: self.tls.as_ref(),
+            register: self.register.as_ref(),
+            heartbeat: self.heartbeat.as_ref(),
+            framing: self.framing,
+            standby: &self.standby,
+            fail_back: self.fail_back,
+            pause: self.pause,
+            settle: self.settle,
+            unit: self.unit,
+        };
+        line.resolve(findings)
     }
 
     /// What no request may touch.

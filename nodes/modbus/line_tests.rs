@@ -244,12 +244,12 @@ async fn a_write_is_done_or_refused_and_not_repeated_when_its_outcome_is_not_kno
     beside!(device(connections, false, script), async {
         source.connect().await.unwrap();
         let write = Request::WriteRegister { at: 1, word: 2 };
-        assert_eq!(source.session.write(&write).await, Ok(Reply::Done));
-        assert_eq!(source.session.write(&write).await, Ok(Reply::Done), "busy: it had done nothing");
-        assert_eq!(source.session.write(&write).await, Ok(Reply::Exception(5)), "under way");
+        assert_eq!(source.session.ask_ahead(&write, None).await, Ok(Reply::Done));
+        assert_eq!(source.session.ask_ahead(&write, None).await, Ok(Reply::Done), "busy: it had done nothing");
+        assert_eq!(source.session.ask_ahead(&write, None).await, Ok(Reply::Exception(5)), "under way");
         for quality in [Quality::BAD_COMMUNICATION, Quality::BAD_TIMEOUT] {
             assert!(
-                matches!(source.session.write(&write).await, Err(Trouble::Unit(cause)) if cause.quality == quality)
+                matches!(source.session.ask_ahead(&write, None).await, Err(Trouble::Unit(cause)) if cause.quality == quality)
             );
         }
     });

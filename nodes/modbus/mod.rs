@@ -1,4 +1,4 @@
-//! `modbus`: reads tags from a Modbus TCP device.
+//! `modbus`: reads tags from a Modbus device; and `modbus_write`, which writes to one.
 //!
 //! | to learn about | read |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | registers that the device does not have | `aside`, `isolate`, `learnt` |
 //! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
 //! | the device that `simulate` serves | `simulator` |
+//! | `modbus_write` | `write` |
 //!
 //! The client speaks with frames of its own. That of `tokio-modbus` takes a late answer on a serial line for the next one, and
 //! gives up the connection over each late answer on TCP; it cannot tell why a frame was wrong either. The crate is what the
@@ -57,6 +58,7 @@ mod tls;
 mod transport;
 mod values;
 mod wire;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,7 @@ use self::simulator::Simulator;
 use self::source::Poller;
 use self::tags::Point;
 use self::values::members;
+pub(crate) use self::write::ModbusWrite;
 
 /// `type: modbus`
 pub(crate) struct Modbus;

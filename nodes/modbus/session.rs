@@ -38,7 +38,7 @@ pub(super) struct Session {
 }
 
 /// How often a device that is busy is asked again, and after which wait.
-pub(super) const BUSY: (u32, Duration) = (3, Duration::from_millis(150));
+const BUSY: (u32, Duration) = (3, Duration::from_millis(150));
 
 impl Session {
     /// A session on a line that may be open or not.
@@ -106,7 +106,7 @@ impl Session {
 
     /// Asks for registers or bits and waits for the answer to just this; with the time in the middle of the exchange.
     pub(super) async fn read(&self, need: Need) -> Result<(Answer, Timestamp), Trouble> {
-        match self.ask(&Request::Read(need), Urgency::Poll).await? {
+        match self.ask(&Request::Read(need), Urgency::Poll, None).await? {
             (Reply::Bits(bits), time) => Ok((Answer::Bits(bits), time)),
             (Reply::Words(words), time) => Ok((Answer::Words(words), time)),
             (Reply::Exception(code), time) => Ok((Answer::Exception(code), time)),
@@ -115,20 +115,21 @@ impl Session {
         }
     }
 
-    /// The same ahead of all polls, for a write that needs to know what is there.
-    pub(super) async fn read_ahead(&self, need: Need) -> Result<Reply, Trouble> {
-        self.ask(&Request::Read(need), Urgency::Write).await.map(|(reply, _)| reply)
+    /// Asks ahead of all polls. A write goes out once, whatever its outcome, but for a device that said that it did nothing
+    /// as it was busy; and nothing goes out after `until`.
+    pub(super) async fn ask_ahead(&self, request: &Request, until: Option<Instant>) -> Result<Reply, Trouble> {
+        self.ask(request, Urgency::Write, until).await.map(|(reply, _)| reply)
     }
 
-    /// Writes; never a second time, whatever the outcome, but for a device that said that it did nothing as it was busy.
-    pub(super) async fn write(&self, request: &Request) -> Result<Reply, Trouble> {
-        self.ask(request, Urgency::Write).await.map(|(reply, _)| reply)
-    }
-
-    async fn ask(&self, request: &Request, urgency: Urgency) -> Result<(Reply, Timestamp), Trouble> {
+    async fn ask(
+        &self,
+        request: &Request,
+        urgency: Urgency,
+        until: Option<Instant>,
+    ) -> Result<(Reply, Timestamp), Trouble> {
         let mut tries = 0;
         loop {
-            let (reply, time) = match self.line.exchange(&self.caller, self.unit, request, urgency).await {
+            let (reply, time) = match self.line.exchange(&self.caller, self.unit, request, urgency, until).await {
                 Ok(replied) => replied,
                 Err(Trouble::Unit(cause)) => return Err(self.failed(cause)),
                 Err(trouble) => {

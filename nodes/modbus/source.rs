@@ -82,7 +82,7 @@ impl Source for Poller {
             };
             match done {
                 Ok(()) => {}
-                Err(Trouble::Unit(cause) | Trouble::Crowded(cause)) => {
+                Err(Trouble::Unit(cause) | Trouble::Unsent(cause)) => {
                     if self.session.is_back() {
                         self.fall_silent(cause.quality);
                         self.groups.iter_mut().for_each(|group| group.cycle = None);

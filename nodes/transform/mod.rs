@@ -35,7 +35,7 @@ mod dedupe;
 mod encode;
 mod enrich;
 mod filter;
-mod kit;
+pub(crate) mod kit;
 #[cfg(feature = "expressions")]
 mod map;
 mod median;

@@ -24,8 +24,8 @@ use std::time::Duration;
 use fieldflow_contract::{At, Carries, Findings};
 
 use self::options::{Bits, FactorFrom};
-pub(super) use self::options::{Means, TagOptions};
-use super::address::{Address, Table};
+pub(super) use self::options::{Means, Sentinel, TagOptions};
+use super::address::{Address, AddressStyle, Table};
 use super::codec::{Kind, Layout, Part};
 use super::config::{Config, check_span, report};
 use super::plan::Need;
@@ -227,13 +227,7 @@ impl Config {
         if let Some(every) = tag.every {
             check_span(every, at.clone().key("every"), findings);
         }
-        let address = self.address(&tag.at, at, findings)?;
-        let layout = if address.table.is_bits() {
-            tag.bit_layout(address, at, findings)
-        } else {
-            tag.layout(address, at, findings)
-        }?;
-        let need = Need { table: address.table, start: address.start, count: layout.registers };
+        let (need, layout) = tag.place(self.address_style, at, findings)?;
         if !need.table.is_bits() && self.registers_per_request < need.count {
             let most = self.registers_per_request;
             findings
@@ -311,6 +305,25 @@ impl Config {
                 .related("registers_per_request", "the limit");
         }
         Some(factor)
+    }
+}
+
+impl TagOptions {
+    /// Where the value lies and how its registers are read; `findings` has what is wrong.
+    pub(super) fn place(
+        &self,
+        style: Option<AddressStyle>,
+        at: &At,
+        findings: &mut Findings,
+    ) -> Option<(Need, Layout)> {
+        let address = Address::parse(&self.at, style);
+        let address = address.map_err(|problem| report(problem, at.clone().key("at"), findings)).ok()?;
+        let layout = if address.table.is_bits() {
+            self.bit_layout(address, at, findings)
+        } else {
+            self.layout(address, at, findings)
+        }?;
+        Some((Need { table: address.table, start: address.start, count: layout.registers }, layout))
     }
 }
 

@@ -18,15 +18,14 @@ pub(super) fn store(transaction: &Transaction<'_>, writes: &[Written]) -> rusqli
         return Ok(());
     }
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO writes(time, node, tag, target, value, outcome, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO writes(time, node, tag, device, address, value, raw, old, outcome, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     for Written { node, entry } in writes {
-        let Entry { time, tag, target, value, outcome, detail } = entry;
-        insert.execute(params![time.0, node, tag, target, value, outcome, detail])?;
+        let Entry { time, tag, device, address, value, raw, old, outcome, reason } = entry;
+        insert.execute(params![time.0, node, tag, device, address, value, raw, old, outcome, reason])?;
     }
-    transaction
-        .prepare_cached("DELETE FROM writes WHERE id <= (SELECT max(id) FROM writes) - ?1")?
-        .execute([MOST])?;
+    transaction.prepare_cached("DELETE FROM writes WHERE id <= (SELECT max(id) FROM writes) - ?1")?.execute([MOST])?;
     Ok(())
 }
 
@@ -38,8 +37,17 @@ mod tests {
     use super::*;
 
     fn written(time: i64) -> Written {
-        let (target, value) = ("tcp://plc unit 1 holding:5".to_owned(), "78.4".to_owned());
-        let entry = Entry { time: Timestamp(time), tag: "a", target, value, outcome: "written", detail: String::new() };
+        let entry = Entry {
+            time: Timestamp(time),
+            tag: "a",
+            device: "tcp://plc unit 1".to_owned(),
+            address: "holding:5".to_owned(),
+            value: "78.4".to_owned(),
+            raw: "0x0310".to_owned(),
+            old: None,
+            outcome: "written",
+            reason: String::new(),
+        };
         Written { node: "plc".to_owned(), entry }
     }
 
@@ -52,7 +60,7 @@ mod tests {
         };
         store(&mut file, 0..10);
         store(&mut file, 10..MOST + 7);
-        let sql = "SELECT count(*), min(time), max(time), min(node || ' ' || target || ' ' || value) FROM writes";
+        let sql = "SELECT count(*), min(time), max(time), min(node || ' ' || device || ' ' || address || ' ' || value) FROM writes";
         let read = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
         };

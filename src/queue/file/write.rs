@@ -7,7 +7,8 @@ use fieldflow_storage::crash_point;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, audit, document, key,
+    Committed, EdgeId, Evict, Evicted, Freed, Group, LAST_SEQUENCE, Letter, MOST_LETTERS, MOST_TAKEN, audit, document,
+    key,
 };
 use crate::queue::codec;
 

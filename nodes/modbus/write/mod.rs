@@ -1,0 +1,96 @@
+//! `modbus_write`: writes commands to the tags that it lists, each once.
+//!
+//! | to learn about | read |
+//! |---|---|
+//! | the options | `config` |
+//! | from a value to registers and a request | `target` |
+//! | what becomes of a command | `writer` |
+//! | how it ends, and where that is noted | `book` |
+//! | how it gets to the device | `super::session`, `super::line` |
+
+mod book;
+mod config;
+#[cfg(test)]
+mod plant;
+mod target;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role, Severity,
+};
+
+use self::config::{Config, Settings};
+use self::writer::Writer;
+use super::endpoint::Endpoint;
+use super::tls;
+
+/// `type: modbus_write`
+pub(crate) struct ModbusWrite;
+
+impl NodeSpec for ModbusWrite {
+    const TYPE: &'static str = "modbus_write";
+    const ROLE: Role = Role::Sink;
+    const EXAMPLE: &'static str = r#"url: tcp://127.0.0.1:1502
+unit: 1
+expire: 5s
+verify: true
+tags:
+  boiler.setpoint: { at: "holding:20", as: i16, scale: 0.1, range: [20, 85] }
+  boiler.limit: { at: "holding:22", as: f32, order: CDAB, range: [0, 12.5], min_interval: 60s }
+  boiler.pump: { at: "coil:4" }
+  boiler.mode: { at: "holding:24", enum: { "0": off, "1": eco, "2": full } }
+  boiler.release: { at: "holding:25.3" }
+"#;
+    type Config = Config;
+
+    fn ports(_: &Config) -> Ports {
+        Ports::sink(Carries::Any).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        config.resolve(findings);
+    }
+
+    fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
+        if let Some(tls) = &config.tls
+            && let Err((option, why)) = tls::client(tls, base_dir)
+        {
+            findings.error(At::from("tls").key(option), why);
+        }
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::sink(Writer::new(&config, settings(&config)?, context)?))
+    }
+
+    /// Simulates nothing, but sees to it that a run on simulated values writes to no plant.
+    fn simulate(configs: &[(Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        for (config, _) in configs {
+            let is_here = settings(config)?.line.endpoints.iter().all(|endpoint| match endpoint {
+                Endpoint::Tcp(at) => at.host == "localhost" || at.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+                _ => false,
+            });
+            if !is_here {
+                return Err(BuildError(format!(
+                    "{}: `modbus_write` would write simulated values to a real device; use an address of this machine, such \
+                     as tcp://127.0.0.1:1502, or leave the node out",
+                    config.url
+                )));
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, BuildError> {
+    let mut findings = Findings::default();
+    config.resolve(&mut findings).ok_or_else(|| {
+        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
+    })
+}
