@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::memory::Memory;
 use crate::peers::Peer;
-use crate::pipeline::{Pipeline, Record};
+use crate::pipeline::{self, Pipeline, Record};
 
 /// Held by each test while it runs.
 pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
@@ -66,6 +66,38 @@ impl Device {
         self.expected.get(&record.tag).is_some_and(|expected| expected.is(record))
     }
 
+    /// A command for each tag that is expected to be good: the tag, and the value that makes it so. Numbers that are none
+    /// are left out, as they are never written.
+    pub(crate) fn commands(&self) -> Vec<(&str, serde_json::Value)> {
+        self.expected.iter().filter_map(|(tag, expected)| Some((tag.as_str(), expected.command()?))).collect()
+    }
+
+    /// The options of a node that writes the tags of a unit for which there are commands.
+    pub(crate) fn writer(&self, unit: u8, port: u16, options: &str) -> String {
+        let commands = self.commands();
+        let named = |line: &&str| commands.iter().any(|(tag, _)| line.trim_start().starts_with(&format!("{tag}: {{")));
+        let tags: Vec<&str> = self.tags[&unit].lines().filter(named).collect();
+        let (head, tags) =
+            (format!("    type: modbus_write\n    url: tcp://127.0.0.1:{port}\n    unit: {unit}\n"), tags.join("\n"));
+        format!("{head}    expire: 1h\n    rate: 1000\n{options}    tags:\n{tags}\n")
+    }
+
+    /// Starts the peer with another memory, writes every tag once, reads them all, and compares.
+    pub(crate) async fn must_be_written_to(self, peer: Peer, unit: u8, options: &str, outcome: &str) {
+        let _turn = TURN.lock().await;
+        let Some(server) = peer.start(&self.memory.inverted(), None).await else { return };
+        let commands = self.commands();
+        let noted = pipeline::write(&self.writer(unit, server.port, options), &commands).await;
+        let wrong: Vec<_> = noted.iter().filter(|noted| noted.outcome != outcome).collect();
+        assert!(wrong.is_empty() && noted.len() == commands.len(), "{} of {}: {wrong:?}", noted.len(), commands.len());
+        let mut reader = Pipeline::start(&BTreeMap::from([("unit", self.node(unit, server.port, "1s"))]));
+        let seen = reader.first_of_each(self.expected.len()).await;
+        let differ = |(tag, _): &&(&str, _)| !self.agrees(&seen[*tag]);
+        let wrong: Vec<_> = commands.iter().filter(differ).map(|(tag, value)| (value, &seen[*tag])).collect();
+        assert!(wrong.is_empty(), "{} of {} tags: {wrong:?}", wrong.len(), commands.len());
+        reader.stop().await;
+    }
+
     /// Starts the peer with this memory, reads every tag once, and compares.
     pub(crate) async fn must_be_read_from(self, peer: Peer) {
         let _turn = TURN.lock().await;
@@ -86,6 +118,20 @@ impl Device {
 }
 
 impl Expected {
+    /// The value that makes a tag so.
+    fn command(&self) -> Option<serde_json::Value> {
+        Some(match self {
+            Self::Bool(held) => (*held).into(),
+            Self::I64(held) => (*held).into(),
+            Self::U64(held) => (*held).into(),
+            Self::F32(held) if held.is_finite() => serde_json::from_str(&format!("{held:?}")).ok()?,
+            Self::F64(held) if held.is_finite() => (*held).into(),
+            Self::Text(held) => held.as_str().into(),
+            Self::Hex(held) => serde_json::json!({ "hex": held }),
+            _ => return None,
+        })
+    }
+
     fn is(&self, Record { value, quality, .. }: &Record) -> bool {
         let good = quality == "good";
         match self {

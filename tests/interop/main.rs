@@ -16,3 +16,4 @@ mod pipeline;
 mod tables;
 mod types;
 mod values;
+mod writes;

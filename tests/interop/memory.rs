@@ -15,6 +15,16 @@ impl Memory {
             assert!(held.insert(address, *value).is_none(), "{table}:{address} is held twice");
         }
     }
+
+    /// The same places, each holding anything but what it holds here.
+    pub(crate) fn inverted(&self) -> Self {
+        let mut inverted = self.clone();
+        for (table, values) in inverted.0.values_mut().flatten() {
+            let bits = if matches!(*table, "coil" | "discrete") { 1 } else { u16::MAX };
+            values.values_mut().for_each(|value| *value ^= bits);
+        }
+        inverted
+    }
 }
 
 impl fmt::Display for Memory {

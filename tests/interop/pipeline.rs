@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::process::Stdio;
 use std::time::Duration;
 
+use fieldflow_contract::{Clock as _, SystemClock};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -35,6 +36,39 @@ pub(crate) struct Pipeline {
     child: Child,
     records: Lines<BufReader<ChildStdout>>,
     dir: TempDir,
+}
+
+/// A write, as the pipeline noted it.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    pub(crate) outcome: String,
+    #[expect(dead_code, reason = "for the message of a test that fails")]
+    pub(crate) what: String,
+}
+
+/// Gives these commands, all of now, to a node, runs to the end, and tells what was noted.
+pub(crate) async fn write(node: &str, commands: &[(&str, serde_json::Value)]) -> Vec<Noted> {
+    let dir = tempfile::tempdir().unwrap();
+    let now = SystemClock.now();
+    let line =
+        |(tag, value): &(&str, _)| serde_json::json!({ "t": now.to_string(), "tag": tag, "value": value }).to_string();
+    let lines: Vec<String> = commands.iter().map(line).collect();
+    fs::write(dir.path().join("commands.jsonl"), lines.join("\n")).unwrap();
+    let nodes = format!("  commands: {{ type: replay, path: commands.jsonl, pace: max }}\n  plc:\n{node}");
+    let file = format!("version: 1\nname: interop\nnodes:\n{nodes}edges:\n  - commands -> plc\n");
+    fs::write(dir.path().join("interop.yaml"), file).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_fieldflow"))
+        .args(["run", "interop.yaml", "--data-dir", "data", "--listen", "off"])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let run = timeout(PATIENCE, run).await.expect("the commands end").unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
+    let state = rusqlite::Connection::open(dir.path().join("data/interop/state.db")).unwrap();
+    let mut noted = state.prepare("SELECT outcome, tag || ' ' || reason FROM writes ORDER BY id").unwrap();
+    let noted = noted.query_map((), |row| Ok(Noted { outcome: row.get(0)?, what: row.get(1)? }));
+    noted.unwrap().map(Result::unwrap).collect()
 }
 
 impl Pipeline {

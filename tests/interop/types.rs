@@ -8,6 +8,16 @@ const ORDERS_OF_48_BITS: [&str; 6] = ["ABCDEF", "EFCDAB", "BADCFE", "FEDCBA", "C
 
 /// Holds and reads all of them.
 pub(crate) fn all(map: &mut Map) {
+    types(map);
+    sentinels(map);
+    words_for_numbers(map);
+    bits_and_runs(map);
+    factors(map);
+    addresses(map);
+}
+
+/// The types alone.
+pub(crate) fn types(map: &mut Map) {
     odd_widths(map);
     halves_of_registers(map);
     half_floats(map);
@@ -15,11 +25,6 @@ pub(crate) fn all(map: &mut Map) {
     magnitudes(map);
     ten_thousands(map);
     texts_and_bytes(map);
-    sentinels(map);
-    words_for_numbers(map);
-    bits_and_runs(map);
-    factors(map);
-    addresses(map);
 }
 
 fn odd_widths(map: &mut Map) {
@@ -155,7 +160,7 @@ fn sentinels(map: &mut Map) {
     map.hold("i16", &[0x7F, 0xFF], Some("BA"), ", saturated: [0x7FFF], invalid: [0x8000]", saturated);
 }
 
-fn words_for_numbers(map: &mut Map) {
+pub(crate) fn words_for_numbers(map: &mut Map) {
     let words = ", enum: { 0: off, 1: on, -1: fault }";
     map.hold("i16", &[0, 1], None, words, Expected::Text("on".to_owned()));
     map.hold("i16", &[0xFF, 0xFF], None, words, Expected::Text("fault".to_owned()));

@@ -26,12 +26,17 @@ fn device() -> Device {
     let mut device = Device::default();
     for (table, start) in [("holding", 0), ("input", 5000)] {
         let mut map = Map { device: &mut device, table, next: start, count: 0 };
-        numbers(&mut map);
-        booleans(&mut map);
-        texts(&mut map);
+        plain(&mut map);
         types::all(&mut map);
     }
     device
+}
+
+/// The plain types.
+pub(crate) fn plain(map: &mut Map) {
+    numbers(map);
+    booleans(map);
+    texts(map);
 }
 
 /// A table that is being filled from the bottom.
@@ -39,7 +44,7 @@ pub(crate) struct Map<'a> {
     pub(crate) device: &'a mut Device,
     pub(crate) table: &'static str,
     pub(crate) next: u16,
-    count: usize,
+    pub(crate) count: usize,
 }
 
 impl Map<'_> {
