@@ -21,7 +21,9 @@ impl Memory {
         let mut inverted = self.clone();
         for (table, values) in inverted.0.values_mut().flatten() {
             let bits = if matches!(*table, "coil" | "discrete") { 1 } else { u16::MAX };
-            values.values_mut().for_each(|value| *value ^= bits);
+            for value in values.values_mut() {
+                *value ^= bits;
+            }
         }
         inverted
     }

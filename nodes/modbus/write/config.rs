@@ -45,6 +45,7 @@ use crate::modbus::tags::{Sentinel, TagOptions};
 /// `standby`, `fail_back`, `pause`, `settle`, `tls`, `heartbeat`, `framing`; their manual is that of `modbus`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Config {
     /// Where the device is: `tcp://HOST:PORT`, `rtu+tcp://`, `rtu:///dev/…`, `tls://` or `listen://`, as for `modbus`.
     pub(super) url: String,

@@ -165,8 +165,7 @@ async fn a_device_that_refuses_is_told_and_one_without_function_22_is_read_and_w
     let (connections, memory) = (pipe("no22"), Memory::default());
     memory.lock().unwrap().insert((Table::Holding, 8), 0xFF00);
     let script = |asked: Asked| match asked.function {
-        22 => Do::Refuse(1),
-        5 => Do::Refuse(1),
+        5 | 22 => Do::Refuse(1),
         6 if asked.start == 1 => Do::Refuse(2),
         _ => Do::Answer,
     };

@@ -142,11 +142,11 @@ impl Held {
             self.refused.contains(&(index - 1))
         });
         let Some(part) = part else { return Ok(()) };
-        let mut reasons = self.reasons.join("; ");
+        let mut reasons = self.reasons;
         if 0 < more {
-            reasons += &format!("; and {more} more");
+            reasons.push(format!("and {more} more"));
         }
-        Err(NodeError::RejectedPart(part, Cause::new(reasons)))
+        Err(NodeError::RejectedPart(part, Cause::new(reasons.join("; "))))
     }
 }
 
