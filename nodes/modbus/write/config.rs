@@ -77,11 +77,13 @@ pub(crate) struct Config {
     /// How long to wait once the connection is open; what comes meanwhile is thrown away.
     #[serde(default = "line_config::nothing")]
     pub(super) settle: Span,
-    /// After so many failures in a row the unit is set back: commands to it are refused until it answers a probe.
+    /// After so many failures in a row the unit is set back: commands to it are refused, but for one now and then, see
+    /// `probe_every`, until it answers.
     #[serde(default = "line_config::three")]
     #[schemars(range(min = 1))]
     pub(super) demote_after: u32,
-    /// The time to the first probe of a unit that was set back. Each that fails doubles it, to eight times as long.
+    /// How long a unit that was set back is left alone before a command is let through to it. Each that fails doubles it, to
+    /// eight times as long.
     #[serde(default = "line_config::ten_seconds")]
     pub(super) probe_every: Span,
     /// A command that is older is refused: since its own time, or since it was received, whichever is longer ago. At least

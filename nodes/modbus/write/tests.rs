@@ -259,6 +259,18 @@ async fn what_was_not_sent_waits_for_the_line_and_what_was_written_is_not_writte
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_was_closed_meanwhile_is_found_out_before_a_command_is_sent_on_it() {
+    let mut rig = rig("memory://idle-write", &json!({ "a": { "at": "holding:0" } }), &json!({}));
+    let (mut connections, memory) = (pipe("idle-write"), Memory::default());
+    rig.writer.connect().await.unwrap();
+    drop(connections.recv().await);
+    beside!(plant(connections, &memory, |_| Do::Answer), async {
+        assert_eq!(rig.give(&[("a", Value::U64(1))]).await, [""; 0]);
+    });
+    assert_eq!(rig.noted(), ["a holding:0 1 0x0001 written"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_not_sent_expires_while_the_line_is_away() {
     let mut rig = rig("memory://gone", &json!({ "a": { "at": "holding:0" } }), &json!({ "expire": "10s" }));
     let batch = rig.batch(&[("a", Value::U64(6)), ("zzz", Value::U64(6))]);
