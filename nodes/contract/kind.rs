@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Audit, Clock, Links, Node, Notices, PortName, Saved, Tally};
+use crate::{Audit, Clock, Links, Node, Notices, PortName, Probe, Probing, Saved, Tally};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -193,6 +193,13 @@ pub trait NodeSpec: Send + Sync + 'static {
         let _ = (config, base_dir, findings);
     }
 
+    /// What a dry run can tell of the node, in lines: what it will ask its device for, and what that costs. Reads the files
+    /// that the options include and does nothing else.
+    fn describe(config: &Self::Config, base_dir: &Path) -> Vec<String> {
+        let _ = (config, base_dir);
+        Vec::new()
+    }
+
     /// Makes the node. No network, no spawn, no file written: that is for `connect`.
     ///
     /// Called again after a panic, so that the node starts with a clean state.
@@ -203,6 +210,12 @@ pub trait NodeSpec: Send + Sync + 'static {
     fn simulate(configs: &[(Self::Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         let _ = configs;
         Ok(Vec::new())
+    }
+
+    /// A look at a device, for who has no pipeline yet; `None` if the url is that of another protocol. Only reads.
+    fn probe(probe: &Probe) -> Result<Option<Probing>, BuildError> {
+        let _ = probe;
+        Ok(None)
     }
 }
 
@@ -222,6 +235,8 @@ pub trait NodeKind: Send + Sync {
     fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>>;
     /// See [`NodeSpec::simulate`]; the options of all nodes of this type, each with the folder of its pipeline file.
     fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError>;
+    /// See [`NodeSpec::probe`].
+    fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError>;
 }
 
 /// A node whose options were read.
@@ -232,6 +247,11 @@ pub trait Prepared: Send + Sync {
     fn check(&self, findings: &mut Findings);
     /// See [`NodeSpec::check_files`].
     fn check_files(&self, base_dir: &Path, findings: &mut Findings);
+    /// See [`NodeSpec::describe`].
+    fn describe(&self, base_dir: &Path) -> Vec<String> {
+        let _ = base_dir;
+        Vec::new()
+    }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
 }
@@ -269,6 +289,10 @@ impl<S: NodeSpec> NodeKind for S {
             Err(found) => Err(BuildError(found.message)),
         };
         S::simulate(&options.iter().map(read).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError> {
+        S::probe(probe)
     }
 }
 
@@ -309,6 +333,10 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check_files(&self, base_dir: &Path, findings: &mut Findings) {
         S::check_files(&self.config, base_dir, findings);
+    }
+
+    fn describe(&self, base_dir: &Path) -> Vec<String> {
+        S::describe(&self.config, base_dir)
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

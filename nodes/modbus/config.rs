@@ -138,6 +138,8 @@ pub(super) struct Settings {
     pub(super) holes: Vec<Need>,
     /// When the unit is set back.
     pub(super) policy: Policy,
+    /// How often tags are read that say nothing else.
+    pub(super) every: Duration,
     /// The tags, by name.
     pub(super) points: Vec<Point>,
 }
@@ -189,7 +191,7 @@ impl Config {
         let policy = Policy { after: self.demote_after, every: self.probe_every.0 };
         let line = line?;
         let wrong = findings.0.iter().any(|found| found.severity == Severity::Error);
-        (!wrong).then_some(Settings { line, limits, holes, policy, points })
+        (!wrong).then_some(Settings { line, limits, holes, policy, every: self.every.0, points })
     }
 }
 

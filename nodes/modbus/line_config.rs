@@ -235,7 +235,7 @@ impl Config {
 }
 
 /// `holding:10..19`, both ends in it, or `holding:10`.
-fn hole(text: &str) -> Result<Need, Problem> {
+pub(super) fn hole(text: &str) -> Result<Need, Problem> {
     const HELP: &str = "write a table with the first and the last address, such as \"holding:10..19\"";
     let (first, last) = text.split_once("..").unwrap_or((text, ""));
     let address = Address::parse(first, None)?;

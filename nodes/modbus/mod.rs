@@ -13,6 +13,7 @@
 //! | a unit that is busy, broken or dead | `session`, `health` |
 //! | registers that the device does not have | `aside`, `isolate`, `learnt` |
 //! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
+//! | a look at a device without a pipeline | `probe` |
 //! | the device that `simulate` serves | `simulator` |
 //! | `modbus_write` | `write` |
 //!
@@ -26,7 +27,6 @@ mod aside;
 mod aside_tests;
 mod codec;
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "validate will print it"))]
 mod describe;
 mod endpoint;
 mod factor;
@@ -45,6 +45,7 @@ mod opening;
 #[cfg(test)]
 mod peer;
 mod plan;
+mod probe;
 #[cfg(test)]
 mod serial_tests;
 mod session;
@@ -64,7 +65,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fieldflow_contract::{At, BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Role, Severity};
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity,
+};
 
 use self::aside::{Aside, Unit};
 use self::config::{Config, Settings};
@@ -111,6 +114,13 @@ tags:
         {
             findings.error(At::from("tls").key(option), why);
         }
+        if let Some(settings) = config.resolve(Some(base_dir), &mut Findings::default()) {
+            describe::warn(&settings, findings);
+        }
+    }
+
+    fn describe(config: &Config, base_dir: &Path) -> Vec<String> {
+        settings(config, base_dir).map_or_else(|_| Vec::new(), |settings| describe::lines(&settings))
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
@@ -129,6 +139,10 @@ tags:
         }
         Ok(devices.into_values().map(|device| Box::new(device) as Box<dyn Device>).collect())
     }
+
+    fn probe(probe: &Probe) -> Result<Option<Probing>, BuildError> {
+        probe::begin(probe)
+    }
 }
 
 fn settings(config: &Config, base_dir: &Path) -> Result<Settings, BuildError> {
@@ -140,7 +154,7 @@ fn settings(config: &Config, base_dir: &Path) -> Result<Settings, BuildError> {
 }
 
 fn poller(config: &Config, context: &BuildContext) -> Result<Poller, BuildError> {
-    let Settings { line, limits, holes, policy, points } = settings(config, &context.base_dir)?;
+    let Settings { line, limits, holes, policy, points, .. } = settings(config, &context.base_dir)?;
     let line = Line::of(line, &context.base_dir)?;
     let url = line.name().to_owned();
     context.saved.keep();

@@ -8,6 +8,7 @@ mod graph;
 mod load;
 mod nodes;
 mod output;
+mod probe;
 mod query;
 mod queue;
 mod record;
@@ -69,6 +70,7 @@ enum Verb {
     Nodes(nodes::Args),
     Schema(schema::Args),
     Simulate(simulate::Args),
+    Probe(probe::Args),
     Query(query::Args),
     Export(export::Args),
     Queue(queue::Args),
@@ -86,6 +88,7 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Nodes(args) => nodes::run(&args, kinds),
         Verb::Schema(args) => schema::run(&args, kinds),
         Verb::Simulate(args) => simulate::run(&args, kinds),
+        Verb::Probe(args) => probe::run(&args, kinds),
         Verb::Query(args) => query::run(&args, kinds),
         Verb::Export(args) => export::run(&args, kinds),
         Verb::Queue(args) => queue::run(&args, kinds),

@@ -6,10 +6,11 @@ use clap::ValueEnum;
 
 use super::{Exit, Kinds, load, output, queue};
 use crate::diagnostics::Report;
+use crate::graph::Graph;
 
 /// Check pipeline files without running them: every problem in one pass.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  fieldflow validate pipelines/*.yaml")]
+#[command(after_help = "Examples:\n  fieldflow validate pipelines/*.yaml\n  fieldflow validate pipelines/demo.yaml --plan")]
 pub(super) struct Args {
     /// The pipeline files.
     #[arg(required = true)]
@@ -21,6 +22,10 @@ pub(super) struct Args {
     /// How to print what is found.
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+    /// Tell what each node will ask its device for, if nothing is wrong: the requests and, on a serial line, the time that
+    /// they take.
+    #[arg(long, conflicts_with = "format")]
+    plan: bool,
     /// Answer no to warnings too.
     #[arg(long)]
     deny_warnings: bool,
@@ -42,11 +47,14 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         if let Some((file, graph)) = &checked {
             queue::report(file, graph, &args.data_dir, &mut report);
         }
-        if let (Some((_, graph)), Format::Human) = (checked, args.format)
-            && before == (report.errors(), report.warnings())
-        {
+        let (Some((_, graph)), Format::Human) = (checked, args.format) else { continue };
+        if before == (report.errors(), report.warnings()) {
             let (nodes, edges) = (graph.nodes().count(), graph.edges().count());
             output::message(format_args!("{}: well ({nodes} nodes, {edges} edges)", path.display()));
+        }
+        // A plan is most of all wanted where it is warned of.
+        if args.plan {
+            plan(&graph);
         }
     }
     match args.format {
@@ -60,5 +68,18 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         Exit::No
     } else {
         Exit::Well
+    }
+}
+
+/// Prints what can be told of the nodes before they are built.
+fn plan(graph: &Graph) {
+    for node in graph.nodes() {
+        let lines = node.prepared.describe(&graph.base_dir);
+        if !lines.is_empty() {
+            output::message(format_args!("  {} ({})", node.name, node.kind.type_name()));
+        }
+        for line in lines {
+            output::message(format_args!("    {}", graph.secrets.hide(&line)));
+        }
     }
 }
