@@ -30,7 +30,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let demo = fs::read_to_string(root().join("pipelines/demo.yaml")).unwrap();
         Self::of(&demo.replace("127.0.0.1:1502", &format!("127.0.0.1:{port}")))

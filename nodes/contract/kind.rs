@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Audit, Clock, Links, Node, Notices, PortName, Probe, Probing, Saved, Tally};
+use crate::{Audit, Clash, Clock, Links, Node, Notices, PortName, Probe, Probing, Saved, Tally, Together};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -193,10 +193,17 @@ pub trait NodeSpec: Send + Sync + 'static {
         let _ = (config, base_dir, findings);
     }
 
-    /// What a dry run can tell of the node, in lines: what it will ask its device for, and what that costs. Reads the files
-    /// that the options include and does nothing else.
-    fn describe(config: &Self::Config, base_dir: &Path) -> Vec<String> {
-        let _ = (config, base_dir);
+    /// Reports what is wrong between the nodes of this type in a file, such as a line that they share and cannot all use. Reads
+    /// the files that the options include and does nothing else.
+    fn check_together(nodes: &Together<'_, Self::Config>) -> Vec<Clash> {
+        let _ = nodes;
+        Vec::new()
+    }
+
+    /// What a dry run can tell of the nodes of this type in a file, in lines: what they will ask their devices for, and what
+    /// that costs. Reads the files that the options include and does nothing else.
+    fn describe(nodes: &Together<'_, Self::Config>) -> Vec<String> {
+        let _ = nodes;
         Vec::new()
     }
 
@@ -233,6 +240,10 @@ pub trait NodeKind: Send + Sync {
     fn schema(&self) -> serde_json::Value;
     /// Reads the options. They have passed the schema, so what is found here is beyond it.
     fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>>;
+    /// See [`NodeSpec::check_together`].
+    fn check_together(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<Clash>;
+    /// See [`NodeSpec::describe`].
+    fn describe(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<String>;
     /// See [`NodeSpec::simulate`]; the options of all nodes of this type, each with the folder of its pipeline file.
     fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError>;
     /// See [`NodeSpec::probe`].
@@ -247,11 +258,6 @@ pub trait Prepared: Send + Sync {
     fn check(&self, findings: &mut Findings);
     /// See [`NodeSpec::check_files`].
     fn check_files(&self, base_dir: &Path, findings: &mut Findings);
-    /// See [`NodeSpec::describe`].
-    fn describe(&self, base_dir: &Path) -> Vec<String> {
-        let _ = base_dir;
-        Vec::new()
-    }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
 }
@@ -282,6 +288,14 @@ impl<S: NodeSpec> NodeKind for S {
         Ok(Box::new(Ready::<S> { config }))
     }
 
+    fn check_together(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<Clash> {
+        all_read::<S>(nodes).map_or_else(Vec::new, |nodes| S::check_together(&nodes))
+    }
+
+    fn describe(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<String> {
+        all_read::<S>(nodes).map_or_else(Vec::new, |nodes| S::describe(&nodes))
+    }
+
     fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read_options::<S::Config>(options.clone())
         {
@@ -294,6 +308,13 @@ impl<S: NodeSpec> NodeKind for S {
     fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError> {
         S::probe(probe)
     }
+}
+
+/// The options of all nodes; `None` if those of one cannot be read, which was told of that node.
+fn all_read<'a, S: NodeSpec>(nodes: &Together<'a, &serde_json::Value>) -> Option<Together<'a, S::Config>> {
+    let read =
+        |(name, options): &(&'a str, &serde_json::Value)| Some((*name, read_options((*options).clone()).ok()?));
+    Some(Together { nodes: nodes.nodes.iter().map(read).collect::<Option<_>>()?, base_dir: nodes.base_dir })
 }
 
 /// Reads options into their type; else what is wrong, and where.
@@ -333,10 +354,6 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check_files(&self, base_dir: &Path, findings: &mut Findings) {
         S::check_files(&self.config, base_dir, findings);
-    }
-
-    fn describe(&self, base_dir: &Path) -> Vec<String> {
-        S::describe(&self.config, base_dir)
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

@@ -37,6 +37,7 @@ mod selector;
 mod tag;
 mod tally;
 mod time;
+mod together;
 mod units;
 mod value;
 
@@ -61,5 +62,6 @@ pub use selector::TagSelector;
 pub use tag::{Tag, TagMap, TagTableFull};
 pub use tally::Tally;
 pub use time::{Clock, SystemClock, Timestamp};
+pub use together::{Clash, Together};
 pub use units::{ByteSize, Span, UnitError, check_format};
 pub use value::Value;

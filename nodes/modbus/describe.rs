@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fieldflow_contract::{At, Findings, Span};
+use fieldflow_contract::Span;
 
 use super::config::Settings;
 use super::endpoint::Endpoint;
@@ -66,43 +66,8 @@ pub(super) fn describe(settings: &Settings) -> Vec<Described> {
     intervals.into_iter().map(of).collect()
 }
 
-/// The plan of a node in lines.
-pub(super) fn lines(settings: &Settings) -> Vec<String> {
-    describe(settings).iter().flat_map(|plan| plan.to_string().lines().map(str::to_owned).collect::<Vec<_>>()).collect()
-}
-
-/// Warns of more than the line can carry: of an interval by itself, else of all of them together.
-pub(super) fn warn(settings: &Settings, findings: &mut Findings) {
-    let plans = describe(settings);
-    let load = |plan: &Described| 100.0 * plan.time().as_secs_f64() / plan.every.as_secs_f64();
-    let at_baud = |plan: &Described| plan.baud.map_or_else(String::new, |baud| format!(" at {baud} baud"));
-    let help = "read less often, or fewer tags, or give the line a higher baud rate";
-    let mut is_one = false;
-    for plan in plans.iter().filter(|plan| plan.is_too_much()) {
-        let (time, every, percent) = (rounded(plan.time()), Span(plan.every), load(plan));
-        let message = format!("the cycle needs {time:?}{}, every: {every}: {percent:.0} %", at_baud(plan));
-        // The tags of the other intervals have their own `every`.
-        let own = settings.points.iter().filter(|point| point.every == plan.every);
-        let at = if plan.every == settings.every {
-            At::from("every")
-        } else {
-            own.map(|point| At::from("tags").key(&point.name)).next().unwrap_or_default()
-        };
-        findings.warning(at, message).help(help);
-        is_one = true;
-    }
-    let sum: f64 = plans.iter().map(load).sum();
-    if !is_one
-        && 100.0 < sum
-        && let Some(plan) = plans.first()
-    {
-        let message = format!("the cycles of all intervals together need {sum:.0} % of the line{}", at_baud(plan));
-        findings.warning("every", message).help(help);
-    }
-}
-
 /// As it is told to people: to the millisecond.
-fn rounded(time: Duration) -> Duration {
+pub(super) fn rounded(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -117,37 +82,42 @@ impl Described {
         self.requests.iter().map(|request| request.time).sum()
     }
 
-    /// Whether a poll takes longer on the wire than its interval.
-    pub(super) fn is_too_much(&self) -> bool {
-        self.every < self.time()
+    /// Which part of the line's time it takes; 1 is all of it.
+    pub(super) fn load(&self) -> f64 {
+        self.time().as_secs_f64() / self.every.as_secs_f64()
     }
 }
 
 impl fmt::Display for Described {
-    /// `every 1s: 2 requests, 130 registers, 293 bytes, 168ms on the wire at 19200 baud`, then a line for each request.
+    /// `every 1s: 2 requests, 130 registers, 293 bytes, 168ms on the wire, 17 %`, then a line for each request.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |is_bits: bool| -> u32 {
             let reads = self.requests.iter().map(|request| request.read);
             reads.filter(|read| read.table.is_bits() == is_bits).map(|read| u32::from(read.count)).sum()
         };
-        let (registers, bits) = (of(false), of(true));
-        write!(f, "every {:?}: {} requests", self.every, self.requests.len())?;
-        if registers != 0 {
-            write!(f, ", {registers} registers")?;
-        }
-        if bits != 0 {
-            write!(f, ", {bits} bits")?;
+        let requests = u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+        write!(f, "every {}: {}", Span(self.every), count(requests, "request"))?;
+        for (amount, what) in [(of(false), "register"), (of(true), "bit")] {
+            if amount != 0 {
+                write!(f, ", {}", count(amount, what))?;
+            }
         }
         write!(f, ", {} bytes", self.bytes())?;
-        if let Some(baud) = self.baud {
-            write!(f, ", {:?} on the wire at {baud} baud", rounded(self.time()))?;
+        if self.baud.is_some() {
+            write!(f, ", {:?} on the wire, {:.0} %", rounded(self.time()), 100.0 * self.load())?;
         }
         for Cost { read, tags, bytes, .. } in &self.requests {
-            let last = read.end().saturating_sub(1);
-            write!(f, "\n  {}:{}..{last}: {tags} tags, {bytes} bytes", read.table, read.start)?;
+            let last = if read.count == 1 { String::new() } else { format!("..{}", read.end().saturating_sub(1)) };
+            let tags = count(u32::try_from(*tags).unwrap_or(u32::MAX), "tag");
+            write!(f, "\n  {}:{}{last}: {tags}, {bytes} bytes", read.table, read.start)?;
         }
         Ok(())
     }
+}
+
+/// `1 tag`, `2 tags`.
+fn count(amount: u32, what: &str) -> String {
+    format!("{amount} {what}{}", if amount == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -168,44 +138,9 @@ mod tests {
             (0..125).map(|n| (format!("t{n}"), json!({ "at": format!("holding:{n}") }))).collect();
         let plan = &described("rtu:///dev/ttyS0?baud=9600", &json!(tags))[0];
         // 9.2 ms for the question, 292 ms for the answer, 4 ms of silence after each.
-        assert_eq!((plan.bytes(), plan.time().as_millis(), plan.is_too_much()), (263, 309, false));
+        assert_eq!((plan.bytes(), plan.time().as_millis()), (263, 309));
+        assert!((0.30..0.32).contains(&plan.load()));
         assert_eq!(plan.requests[0].tags, 125);
-    }
-
-    #[test]
-    fn more_than_a_serial_line_can_carry_is_warned_of() {
-        let warned = |options: serde_json::Value| {
-            let mut config = json!({ "url": "rtu:///dev/ttyS0?baud=9600" });
-            config.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-            let config: Config = serde_json::from_value(config).unwrap();
-            let mut findings = Findings::default();
-            warn(&config.resolve(None, &mut Findings::default()).unwrap(), &mut findings);
-            findings.0.iter().map(|found| format!("{}: {}", found.at, found.message)).collect::<Vec<_>>()
-        };
-        let far = |count: u16| -> serde_json::Map<String, serde_json::Value> {
-            (0..count).map(|n| (format!("t{n:02}"), json!({ "at": format!("holding:{}", 100 * n) }))).collect()
-        };
-        // A request of one register is 15 characters of 1.15 ms and 8 ms of silence.
-        assert_eq!(warned(json!({ "tags": far(39) })), Vec::<String>::new());
-        assert_eq!(
-            warned(json!({ "tags": far(80) })),
-            ["every: the cycle needs 2.016s at 9600 baud, every: 1s: 202 %"]
-        );
-        assert_eq!(
-            warned(json!({ "tags": far(39), "pause": "100ms" })),
-            ["every: the cycle needs 4.726s at 9600 baud, every: 1s: 473 %"]
-        );
-        let mut two = far(39);
-        two["t07"] = json!({ "at": "holding:700", "every": "20ms" });
-        assert_eq!(
-            warned(json!({ "tags": two })),
-            ["tags.t07: the cycle needs 25ms at 9600 baud, every: 20ms: 126 %"]
-        );
-        two["t07"] = json!({ "at": "holding:700", "every": "50ms" });
-        assert_eq!(
-            warned(json!({ "tags": two })),
-            ["every: the cycles of all intervals together need 146 % of the line at 9600 baud"]
-        );
     }
 
     #[test]
@@ -218,9 +153,9 @@ mod tests {
         assert_eq!(
             text,
             [
-                "every 1s: 2 requests, 3 registers, 1 bits, 49 bytes\n  coil:3..3: 1 tags, 22 bytes\n  holding:0..2: 2 tags, \
+                "every 1s: 2 requests, 3 registers, 1 bit, 49 bytes\n  coil:3: 1 tag, 22 bytes\n  holding:0..2: 2 tags, \
                  27 bytes",
-                "every 60s: 1 requests, 1 registers, 23 bytes\n  holding:3..3: 1 tags, 23 bytes"
+                "every 1m: 1 request, 1 register, 23 bytes\n  holding:3: 1 tag, 23 bytes"
             ]
         );
     }

@@ -82,6 +82,15 @@ pub(super) enum Trouble {
     Unit(Cause),
 }
 
+impl Trouble {
+    /// Why it failed.
+    pub(super) fn into_cause(self) -> Cause {
+        match self {
+            Self::Line(cause) | Self::Broken(cause) | Self::Unsent(cause) | Self::Unit(cause) => cause,
+        }
+    }
+}
+
 /// A line; see the module.
 pub(super) struct Line {
     pub(super) name: String,
@@ -347,13 +356,13 @@ impl Line {
 
 impl LineOptions {
     /// What the line is known by.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let url = self.endpoints.first().map(Endpoint::key).unwrap_or_default();
         if self.register.is_empty() { url } else { format!("{url} {:02X?}", self.register) }
     }
 
     /// What people call it.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let url = self.endpoints.first().map(Endpoint::to_string).unwrap_or_default();
         match std::str::from_utf8(&self.register) {
             _ if self.register.is_empty() => url,

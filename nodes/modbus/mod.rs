@@ -6,7 +6,7 @@
 //! | `holding:0`, `tcp://…` | `address`, `endpoint` |
 //! | types and byte orders | `codec` |
 //! | which tags share a request | `plan` |
-//! | what a plan costs the line | `describe` |
+//! | what a plan costs the line, and what nodes do to a line that they share | `describe`, `shared` |
 //! | frames, byte for byte | `frame` |
 //! | what happens to a late or wrong answer | `wire` |
 //! | how nodes share a line, and how it is opened | `line`, `gate`, `opening`, `transport`, `inbound`, `tls` |
@@ -49,6 +49,7 @@ mod probe;
 #[cfg(test)]
 mod serial_tests;
 mod session;
+mod shared;
 mod simulator;
 mod source;
 mod tags;
@@ -66,7 +67,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity,
+    At, BuildContext, BuildError, Clash, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity, Together,
 };
 
 use self::aside::{Aside, Unit};
@@ -76,6 +77,7 @@ use self::group::Group;
 use self::learnt::Learnt;
 use self::line::Line;
 use self::session::Session;
+use self::shared::Shared;
 use self::simulator::Simulator;
 use self::source::Poller;
 use self::tags::Point;
@@ -114,13 +116,14 @@ tags:
         {
             findings.error(At::from("tls").key(option), why);
         }
-        if let Some(settings) = config.resolve(Some(base_dir), &mut Findings::default()) {
-            describe::warn(&settings, findings);
-        }
     }
 
-    fn describe(config: &Config, base_dir: &Path) -> Vec<String> {
-        settings(config, base_dir).map_or_else(|_| Vec::new(), |settings| describe::lines(&settings))
+    fn check_together(nodes: &Together<'_, Config>) -> Vec<Clash> {
+        Shared::all(nodes).iter().flat_map(Shared::clashes).collect()
+    }
+
+    fn describe(nodes: &Together<'_, Config>) -> Vec<String> {
+        Shared::all(nodes).iter().flat_map(Shared::lines).collect()
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -13,7 +13,7 @@ use super::config::Config;
 use super::endpoint::Endpoint;
 use super::health::Policy;
 use super::isolate::is_refusal;
-use super::line::{Line, Trouble};
+use super::line::Line;
 use super::line_config::hole;
 use super::plan::Need;
 use super::session::{Answer, Session, meaning};
@@ -93,8 +93,8 @@ async fn read(session: &Session, range: Need) -> Result<Vec<Part>, String> {
                 (_, Answer::Bits(bits)) => Ok(bits.into_iter().map(u16::from).collect()),
             },
             // Who never answered at all will not do so for the next place.
-            Err(Trouble::Line(cause) | Trouble::Unit(cause)) if parts.is_empty() => return Err(cause.message),
-            Err(Trouble::Line(cause) | Trouble::Unit(cause)) => Err(cause.message),
+            Err(trouble) if parts.is_empty() => return Err(trouble.into_cause().message),
+            Err(trouble) => Err(trouble.into_cause().message),
         };
         match (parts.last_mut(), said) {
             // One line for a stretch that is refused for one reason.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use fieldflow_contract::Together;
 
 use super::{Exit, Kinds, load, output, queue};
 use crate::diagnostics::Report;
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         }
         // A plan is most of all wanted where it is warned of.
         if args.plan {
-            plan(&graph);
+            plan(&graph, kinds);
         }
     }
     match args.format {
@@ -72,14 +73,12 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
 }
 
 /// Prints what can be told of the nodes before they are built.
-fn plan(graph: &Graph) {
-    for node in graph.nodes() {
-        let lines = node.prepared.describe(&graph.base_dir);
-        if !lines.is_empty() {
-            output::message(format_args!("  {} ({})", node.name, node.kind.type_name()));
-        }
-        for line in lines {
-            output::message(format_args!("    {}", graph.secrets.hide(&line)));
+fn plan(graph: &Graph, kinds: Kinds) {
+    for kind in kinds {
+        let of_kind = graph.nodes().filter(|node| node.kind.type_name() == kind.type_name());
+        let nodes = of_kind.map(|node| (node.name.as_str(), &node.options)).collect();
+        for line in kind.describe(&Together { nodes, base_dir: &graph.base_dir }) {
+            output::data(format_args!("{}\n", graph.secrets.hide(&line)));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fieldflow_contract::{At, Finding, Findings, NodeKind, Severity};
+use fieldflow_contract::{At, Clash, Finding, Findings, NodeKind, Severity, Together};
 
 use crate::config::chain::is_name;
 use crate::config::file::{NodeEntry, ReadyNode};
@@ -27,8 +27,10 @@ pub(super) fn check(
         let found = found.at(Place::new(source, nodes.key.span.clone()));
         report.push(found.help("it needs at least a source and a sink"));
     }
-    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new() };
-    nodes.value.entries().iter().map(|entry| checker.node(entry)).collect()
+    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new(), items: Vec::new() };
+    let nodes: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
+    kinds.iter().for_each(|kind| checker.together(*kind, &nodes));
+    nodes
 }
 
 struct Checker<'a> {
@@ -39,6 +41,8 @@ struct Checker<'a> {
     report: &'a mut Report,
     /// The schema of each type that was met.
     schemas: HashMap<&'static str, serde_json::Value>,
+    /// The options of each node that is ready, by its name, and where the name stands.
+    items: Vec<(String, Item, Range<usize>)>,
 }
 
 impl Checker<'_> {
@@ -126,21 +130,47 @@ impl Checker<'_> {
             prepared.check_files(self.base_dir, &mut findings);
         }
         for finding in findings.0 {
-            let code = match finding.severity {
-                Severity::Error => &codes::NODE_OPTIONS,
-                Severity::Warning => &codes::NODE_WARNING,
-            };
-            self.finding(code, finding, &item, &entry.key.span);
+            self.finding(code(&finding), finding, &item, &entry.key.span);
         }
         if self.report.errors() != errors_before {
             return None;
         }
         let ports = prepared.ports();
+        self.items.push((entry.key.value.clone(), item, entry.key.span.clone()));
         Some(ReadyNode { options, prepared: prepared.into(), ports })
+    }
+
+    /// Reports what is wrong between the nodes of a type.
+    fn together(&mut self, kind: &'static dyn NodeKind, nodes: &[NodeEntry]) {
+        let of_kind = nodes.iter().filter(|node| node.kind.is_some_and(|other| other.type_name() == kind.type_name()));
+        let ready = of_kind.filter_map(|node| Some((node.name.as_str(), &node.ready.as_ref()?.options))).collect();
+        let together = Together { nodes: ready, base_dir: self.base_dir };
+        if together.nodes.is_empty() {
+            return;
+        }
+        for Clash { node, finding, others } in kind.check_together(&together) {
+            let item = |node: usize| {
+                let (name, _) = together.nodes.get(node)?;
+                self.items.iter().find(|(other, ..)| other == name)
+            };
+            let Some((_, options, key)) = item(node) else { continue };
+            let mut found = self.diagnostic(code(&finding), finding, options, key);
+            for (other, at, what) in others {
+                if let Some((_, options, key)) = item(other) {
+                    found = found.related(Place::new(self.source, options.place_of(&at, key)), what);
+                }
+            }
+            self.report.push(found);
+        }
     }
 
     /// Reports what the node itself found, at the place to which its path leads.
     fn finding(&mut self, code: &'static Code, finding: Finding, options: &Item, key: &Range<usize>) {
+        let found = self.diagnostic(code, finding, options, key);
+        self.report.push(found);
+    }
+
+    fn diagnostic(&self, code: &'static Code, finding: Finding, options: &Item, key: &Range<usize>) -> Diagnostic {
         let place = |at: &At| Place::new(self.source, options.place_of(at, key));
         let label = if finding.at == At::root() { String::new() } else { format!("`{}`", finding.at) };
         let mut found =
@@ -148,11 +178,18 @@ impl Checker<'_> {
         if let Some((at, what)) = finding.related {
             found = found.related(place(&at), what);
         }
-        self.report.push(found);
+        found
     }
 
     fn push(&mut self, code: &'static Code, message: String, span: &Range<usize>, help: Option<String>) {
         let place = Place::new(self.source, span.clone());
         self.report.push(Diagnostic::new(code, message).at(place).maybe_help(help));
+    }
+}
+
+fn code(finding: &Finding) -> &'static Code {
+    match finding.severity {
+        Severity::Error => &codes::NODE_OPTIONS,
+        Severity::Warning => &codes::NODE_WARNING,
     }
 }
