@@ -331,7 +331,9 @@ fn the_catalogue_tells_options_defaults_and_an_example() {
 
 #[test]
 fn help_shows_an_example_for_every_verb() {
-    for verb in ["run", "validate", "graph", "nodes", "schema", "simulate", "query", "export", "queue", "completions", "probe"] {
+    for verb in
+        ["run", "validate", "graph", "nodes", "schema", "simulate", "query", "export", "queue", "completions", "probe"]
+    {
         let (code, help, _) = ask(&[verb, "--help"]);
         assert_eq!(code, 0);
         assert!(help.contains("Example") && help.contains(&format!("fieldflow {verb}")), "{help}");

@@ -212,10 +212,18 @@ pub trait NodeSpec: Send + Sync + 'static {
     /// Called again after a panic, so that the node starts with a clean state.
     fn build(config: Self::Config, context: &BuildContext) -> Result<Node, BuildError>;
 
+    /// The JSON Schema of one quirk of a simulated device: a way in which it is not what it should be. `None` if it has none.
+    fn quirks() -> Option<serde_json::Value> {
+        None
+    }
+
     /// The devices that sources with these options would talk to. Beside each is the folder of its pipeline file, for what
-    /// the options include.
-    fn simulate(configs: &[(Self::Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
-        let _ = configs;
+    /// the options include. The quirks have passed their schema.
+    fn simulate(
+        configs: &[(Self::Config, PathBuf)],
+        quirks: &[serde_json::Value],
+    ) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let _ = (configs, quirks);
         Ok(Vec::new())
     }
 
@@ -245,7 +253,13 @@ pub trait NodeKind: Send + Sync {
     /// See [`NodeSpec::describe`].
     fn describe(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<String>;
     /// See [`NodeSpec::simulate`]; the options of all nodes of this type, each with the folder of its pipeline file.
-    fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError>;
+    fn simulate(
+        &self,
+        options: &[(serde_json::Value, PathBuf)],
+        quirks: &[serde_json::Value],
+    ) -> Result<Vec<Box<dyn Device>>, BuildError>;
+    /// See [`NodeSpec::quirks`].
+    fn quirks(&self) -> Option<serde_json::Value>;
     /// See [`NodeSpec::probe`].
     fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError>;
 }
@@ -296,13 +310,20 @@ impl<S: NodeSpec> NodeKind for S {
         all_read::<S>(nodes).map_or_else(Vec::new, |nodes| S::describe(&nodes))
     }
 
-    fn simulate(&self, options: &[(serde_json::Value, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
-        let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read_options::<S::Config>(options.clone())
-        {
+    fn quirks(&self) -> Option<serde_json::Value> {
+        S::quirks()
+    }
+
+    fn simulate(
+        &self,
+        options: &[(serde_json::Value, PathBuf)],
+        quirks: &[serde_json::Value],
+    ) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let read = |(options, base_dir): &(serde_json::Value, PathBuf)| match read_options(options.clone()) {
             Ok(config) => Ok((config, base_dir.clone())),
             Err(found) => Err(BuildError(found.message)),
         };
-        S::simulate(&options.iter().map(read).collect::<Result<Vec<_>, _>>()?)
+        S::simulate(&options.iter().map(read).collect::<Result<Vec<_>, _>>()?, quirks)
     }
 
     fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError> {
@@ -312,8 +333,7 @@ impl<S: NodeSpec> NodeKind for S {
 
 /// The options of all nodes; `None` if those of one cannot be read, which was told of that node.
 fn all_read<'a, S: NodeSpec>(nodes: &Together<'a, &serde_json::Value>) -> Option<Together<'a, S::Config>> {
-    let read =
-        |(name, options): &(&'a str, &serde_json::Value)| Some((*name, read_options((*options).clone()).ok()?));
+    let read = |(name, options): &(&'a str, &serde_json::Value)| Some((*name, read_options((*options).clone()).ok()?));
     Some(Together { nodes: nodes.nodes.iter().map(read).collect::<Option<_>>()?, base_dir: nodes.base_dir })
 }
 

@@ -14,7 +14,7 @@
 //! | registers that the device does not have | `aside`, `isolate`, `learnt` |
 //! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
 //! | a look at a device without a pipeline | `probe` |
-//! | the device that `simulate` serves | `simulator` |
+//! | the device that `simulate` serves, and how it misbehaves | `simulator`, `quirks` |
 //! | `modbus_write` | `write` |
 //!
 //! The client speaks with frames of its own. That of `tokio-modbus` takes a late answer on a serial line for the next one, and
@@ -46,6 +46,7 @@ mod opening;
 mod peer;
 mod plan;
 mod probe;
+mod quirks;
 #[cfg(test)]
 mod serial_tests;
 mod session;
@@ -63,11 +64,13 @@ mod wire;
 mod write;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Clash, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity, Together,
+    At, BuildContext, BuildError, Clash, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity,
+    Together,
 };
 
 use self::aside::{Aside, Unit};
@@ -76,6 +79,7 @@ use self::endpoint::Endpoint;
 use self::group::Group;
 use self::learnt::Learnt;
 use self::line::Line;
+use self::quirks::{Quirk, Quirks};
 use self::session::Session;
 use self::shared::Shared;
 use self::simulator::Simulator;
@@ -130,15 +134,38 @@ tags:
         Ok(Node::source(poller(&config, context)?))
     }
 
-    fn simulate(configs: &[(Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+    fn quirks() -> Option<serde_json::Value> {
+        Some(schemars::schema_for!(Quirk).to_value())
+    }
+
+    fn simulate(
+        configs: &[(Config, PathBuf)],
+        quirks: &[serde_json::Value],
+    ) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let quirks: Vec<Quirk> = quirks
+            .iter()
+            .map(|quirk| serde_json::from_value(quirk.clone()).map_err(|error| BuildError(error.to_string())))
+            .collect::<Result<_, _>>()?;
         let mut devices: BTreeMap<_, Simulator> = BTreeMap::new();
         for (config, base_dir) in configs {
             let Settings { line, points, .. } = settings(config, base_dir)?;
-            let Some(Endpoint::Tcp(endpoint)) = line.endpoints.into_iter().next() else {
+            let Some(endpoint @ Endpoint::Tcp(host)) = line.endpoints.first() else {
                 return Err(BuildError(format!("{}: only devices at tcp:// can be simulated", config.url)));
             };
-            let device = devices.entry(endpoint.clone()).or_insert_with(|| Simulator::new(endpoint));
+            let device = match devices.entry(host.clone()) {
+                Entry::Occupied(device) => device.into_mut(),
+                Entry::Vacant(place) => {
+                    let own = quirks.iter().filter(|quirk| quirk.is_of(endpoint)).cloned().collect();
+                    place.insert(Simulator::new(host.clone(), Quirks::new(own)?))
+                }
+            };
             device.add(config.unit, points);
+        }
+        for url in quirks.iter().filter_map(|quirk| quirk.url.as_ref()) {
+            let endpoint = Endpoint::parse(url).map_err(|problem| BuildError(problem.message))?;
+            if !devices.keys().any(|host| Endpoint::Tcp(host.clone()).key() == endpoint.key()) {
+                return Err(BuildError(format!("a quirk is for {url}, but no node reads from there")));
+            }
         }
         Ok(devices.into_values().map(|device| Box::new(device) as Box<dyn Device>).collect())
     }

@@ -22,7 +22,15 @@ use super::session::{Answer, Session, meaning};
 const MOST: u16 = 1000;
 /// Registers of one request.
 const AT_ONCE: u16 = 125;
-const SCHEMES: &[&str] = &["tcp", "rtu+tcp", "rtu", "tls", "listen", #[cfg(test)] "memory"];
+const SCHEMES: &[&str] = &[
+    "tcp",
+    "rtu+tcp",
+    "rtu",
+    "tls",
+    "listen",
+    #[cfg(test)]
+    "memory",
+];
 const ORDERS: [(&str, [usize; 4]); 4] =
     [("ABCD", [0, 1, 2, 3]), ("CDAB", [2, 3, 0, 1]), ("BADC", [1, 0, 3, 2]), ("DCBA", [3, 2, 1, 0])];
 
@@ -163,12 +171,14 @@ fn orders(parts: &[Part]) -> Vec<Vec<Value>> {
         }
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         let wire = [a, b, c, d];
-        let raw = ORDERS.map(|(_, order)| u32::from_be_bytes(order.map(|at| wire.get(at).copied().unwrap_or_default())));
+        let raw =
+            ORDERS.map(|(_, order)| u32::from_be_bytes(order.map(|at| wire.get(at).copied().unwrap_or_default())));
         let at = format!("{}:{}..{}", first.table, first.start, next.start);
         let mut row = |kind: &str, value: fn(u32) -> Value| {
             let values = raw.map(value);
             let likely = likely(&values);
-            let names: Vec<&str> = ORDERS.iter().zip(&likely).filter(|(_, is)| **is).map(|((name, _), _)| *name).collect();
+            let names: Vec<&str> =
+                ORDERS.iter().zip(&likely).filter(|(_, is)| **is).map(|((name, _), _)| *name).collect();
             let mut row = vec![json!(at), json!(kind)];
             row.extend(values);
             row.push(if names.is_empty() { Value::Null } else { json!(names.join(" ")) });
@@ -275,12 +285,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bits_are_on_or_off_and_a_device_that_says_nothing_is_told_so() {
         let connections = pipe("bits");
-        let script = |asked: Asked| if asked.function == 1 { Do::Send(asked.frame(1, &[1, 0b101])) } else { Do::Nothing };
+        let script =
+            |asked: Asked| if asked.function == 1 { Do::Send(asked.frame(1, &[1, 0b101])) } else { Do::Nothing };
         let (bits, silence) = beside!(device(connections, false, script), async {
             let bits = begin(&look("memory://bits", "coil:8..10", true)).unwrap().unwrap().await;
             (bits.unwrap(), begin(&look("memory://bits", "input:0", true)).unwrap().unwrap().await)
         });
-        assert_eq!(rows(&bits.tables[0]), [r#""coil:8" true null"#, r#""coil:9" false null"#, r#""coil:10" true null"#]);
+        assert_eq!(
+            rows(&bits.tables[0]),
+            [r#""coil:8" true null"#, r#""coil:9" false null"#, r#""coil:10" true null"#]
+        );
         assert_eq!(bits.tables.len(), 1);
         let why = silence.unwrap_err();
         assert_eq!(why, "memory://bits: unit 1 gave no answer for input:0 within 1s");

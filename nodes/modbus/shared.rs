@@ -39,7 +39,8 @@ impl<'a> Shared<'a> {
 
     /// The plan in lines.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.members.first().map(|member| member.settings.line.name()).into_iter().collect();
+        let mut lines: Vec<String> =
+            self.members.first().map(|member| member.settings.line.name()).into_iter().collect();
         for Member { name, unit, plans, .. } in &self.members {
             lines.push(format!("  {name} (unit {unit})"));
             for plan in plans {
@@ -94,9 +95,12 @@ impl<'a> Shared<'a> {
         }
         let others = self.members.iter().filter(|member| member.place != heaviest.place);
         let others = others
-            .map(|member| (member.place, At::from("url"), format!("`{}` takes {:.0} %", member.name, 100.0 * member.load())))
+            .map(|member| {
+                (member.place, At::from("url"), format!("`{}` takes {:.0} %", member.name, 100.0 * member.load()))
+            })
             .collect();
-        let help = "read less often, or fewer tags, or join requests with `max_gap`, or give the line a higher baud rate";
+        let help =
+            "read less often, or fewer tags, or join requests with `max_gap`, or give the line a higher baud rate";
         Some(clash(heaviest.place, Severity::Warning, heaviest.interval(plan), message, help, others))
     }
 

@@ -9,11 +9,12 @@ use std::f64::consts::TAU;
 use std::future::{Ready, ready};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fieldflow_contract::{BoxFuture, Device, Value};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_modbus::server::Service;
 use tokio_modbus::server::tcp::Server;
@@ -23,15 +24,20 @@ use super::address::Table;
 use super::codec::{Kind, Layout};
 use super::endpoint::Host;
 use super::plan::Need;
+use super::quirks::{Quirks, between};
 use super::tags::{Means, Point};
+use super::wire::Stream;
 
 /// Most registers of one value.
 const LONGEST: u32 = 125;
+/// Room for an answer and some more.
+const ROOM: usize = 1024;
 
 /// A device at one address, with the units and the tags that the file names there.
 pub(super) struct Simulator {
     endpoint: Host,
     units: BTreeMap<u8, Vec<Cell>>,
+    quirks: Arc<Quirks>,
     bound: Option<Bound>,
 }
 
@@ -52,8 +58,8 @@ struct Bound {
 
 impl Simulator {
     /// A device without any unit yet.
-    pub(super) fn new(endpoint: Host) -> Self {
-        Self { endpoint, units: BTreeMap::new(), bound: None }
+    pub(super) fn new(endpoint: Host, quirks: Quirks) -> Self {
+        Self { endpoint, units: BTreeMap::new(), quirks: Arc::new(quirks), bound: None }
     }
 
     /// Adds tags to a unit.
@@ -87,7 +93,11 @@ impl Device for Simulator {
         Box::pin(async {
             let listener = TcpListener::bind((self.endpoint.host.as_str(), self.endpoint.port)).await?;
             let address = listener.local_addr()?;
-            let memory = Arc::new(Memory { units: std::mem::take(&mut self.units), born: Instant::now() });
+            if let Some(quirks) = Arc::get_mut(&mut self.quirks) {
+                quirks.begin();
+            }
+            let (units, quirks) = (std::mem::take(&mut self.units), Arc::clone(&self.quirks));
+            let memory = Arc::new(Memory { units, quirks, born: Instant::now() });
             self.bound = Some(Bound { server: Server::new(listener), memory, address });
             Ok(())
         })
@@ -101,10 +111,19 @@ impl Device for Simulator {
                     "the device has no address yet: bind it first",
                 ));
             };
+            // They end when this future is dropped.
+            let relays = &Mutex::new(JoinSet::new());
             let connected = |stream: TcpStream, _| async move {
                 // An error here would end the whole server, and without it an answer is only a little later.
                 let _ = stream.set_nodelay(true);
-                Ok(Some((Arc::clone(memory), stream)))
+                if memory.quirks.is_empty() {
+                    return Ok(Some((Arc::clone(memory), Box::new(stream) as Box<dyn Stream>)));
+                }
+                let (near, far) = tokio::io::duplex(ROOM);
+                let mut relays = relays.lock().unwrap_or_else(PoisonError::into_inner);
+                while relays.try_join_next().is_some() {}
+                relays.spawn(between::run(stream, far, Arc::clone(&memory.quirks)));
+                Ok(Some((Arc::clone(memory), Box::new(near) as Box<dyn Stream>)))
             };
             // The server's tasks, one a connection, end when this future is dropped. A client that breaks off is no news.
             server.serve(&connected, |_| {}).await
@@ -115,6 +134,7 @@ impl Device for Simulator {
 /// All values of the device.
 struct Memory {
     units: BTreeMap<u8, Vec<Cell>>,
+    quirks: Arc<Quirks>,
     born: Instant,
 }
 
@@ -125,7 +145,7 @@ impl Service for Memory {
     type Future = Ready<Result<Response, ExceptionCode>>;
 
     fn call(&self, request: Self::Request) -> Self::Future {
-        ready(self.answer(&request, self.born.elapsed()))
+        ready(self.answer(&request, self.quirks.age(request.slave, self.born.elapsed())))
     }
 }
 
@@ -242,7 +262,7 @@ mod tests {
             configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
         let settings = |config: &Config| super::super::settings(config, std::path::Path::new(".")).unwrap();
         let Some(Endpoint::Tcp(host)) = settings(&configs[0]).line.endpoints.pop() else { panic!("not tcp") };
-        let mut device = Simulator::new(host);
+        let mut device = Simulator::new(host, Quirks::new(Vec::new()).unwrap());
         for config in &configs {
             device.add(config.unit, settings(config).points);
         }
@@ -295,7 +315,7 @@ mod tests {
         let config: Config = serde_json::from_value(config).unwrap();
         let settings = super::super::settings(&config, folder.path()).unwrap();
         let Some(Endpoint::Tcp(host)) = settings.line.endpoints.into_iter().next() else { panic!("not tcp") };
-        let mut device = Simulator::new(host);
+        let mut device = Simulator::new(host, Quirks::new(Vec::new()).unwrap());
         device.add(1, settings.points.clone());
         assert_eq!(settings.points.len(), Kind::ALL.len() + 3);
         for (point, age) in settings.points.iter().zip((0..).map(Duration::from_secs)) {
@@ -350,7 +370,7 @@ mod tests {
         };
         let configs =
             [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];
-        let devices = Modbus::simulate(&configs).unwrap();
+        let devices = Modbus::simulate(&configs, &[]).unwrap();
         let addresses: Vec<String> = devices.iter().map(|device| device.address()).collect();
         assert_eq!(addresses, ["tcp://127.0.0.1:1502", "tcp://127.0.0.1:1503"]);
     }

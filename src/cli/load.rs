@@ -1,5 +1,6 @@
 //! From a file's path to a checked graph: what most verbs begin with.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Kinds, output};
@@ -36,4 +37,19 @@ pub(super) fn graphs(paths: &[PathBuf], kinds: Kinds) -> Result<Vec<Graph>, Exit
         (true, _) => Err(Exit::No),
         _ => Ok(graphs),
     }
+}
+
+/// The quirks of simulated devices, by the type of the nodes that talk to them.
+pub(super) type Quirks = BTreeMap<String, Vec<serde_json::Value>>;
+
+/// Reads a file of quirks; prints what is wrong with it. No file is no quirks.
+pub(super) fn quirks(path: Option<&Path>, kinds: Kinds) -> Result<Quirks, Exit> {
+    let Some(path) = path else { return Ok(Quirks::new()) };
+    let mut report = Report::default();
+    let shapes = kinds.iter().filter_map(|kind| Some((kind.type_name(), kind.quirks()?)));
+    let quirks = config::lists(path, "the file of quirks", shapes, &mut report);
+    if !report.is_empty() {
+        output::message(report.render_human(output::coloured(&std::io::stderr())));
+    }
+    quirks.ok_or(if report.is_unreadable() { Exit::Unasked } else { Exit::No })
 }

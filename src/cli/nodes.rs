@@ -45,6 +45,10 @@ fn manual(kind: &dyn NodeKind) -> String {
     let schema = kind.schema();
     let mut text = format!("{} ({})\n\n{}\n\nOptions:\n", kind.type_name(), kind.role().word(), description(&schema));
     options(&schema, &schema, 1, &mut text);
+    if let Some(quirks) = kind.quirks() {
+        text.push_str("\nQuirks of the simulated device (`fieldflow simulate --quirks`):\n");
+        options(&quirks, &quirks, 1, &mut text);
+    }
     let _ = write!(text, "\nExample:\n  {}:\n    type: {}\n", kind.type_name(), kind.type_name());
     for line in kind.example().trim_end().lines() {
         let _ = writeln!(text, "    {line}");

@@ -12,8 +12,10 @@ use super::{Exit, Kinds, output};
 /// What the device refuses is found in halves and told place by place. With --try-orders, each two registers that lie side by
 /// side are printed as 32-bit numbers in each order of their bytes, and the orders that give a likely number are named.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  fieldflow probe tcp://192.168.1.10:502 --unit 1 --at holding:0..20 --try-orders\n  \
-    fieldflow probe 'rtu:///dev/ttyUSB0?baud=9600&parity=even' --unit 17 --at coil:0..7")]
+#[command(
+    after_help = "Examples:\n  fieldflow probe tcp://192.168.1.10:502 --unit 1 --at holding:0..20 --try-orders\n  \
+    fieldflow probe 'rtu:///dev/ttyUSB0?baud=9600&parity=even' --unit 17 --at coil:0..7"
+)]
 pub(super) struct Args {
     /// Where the device is: tcp://HOST:PORT, rtu+tcp://HOST:PORT, rtu:///dev/ttyUSB0?baud=9600, listen://ADDRESS:PORT.
     url: String,
@@ -59,7 +61,9 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         }
         None => {
             output::error(format_args!("`{}` is not the url of a device that can be probed", args.url));
-            output::message("write tcp://HOST:PORT, rtu+tcp://HOST:PORT, rtu:///dev/ttyUSB0?baud=9600 or listen://ADDRESS:PORT");
+            output::message(
+                "write tcp://HOST:PORT, rtu+tcp://HOST:PORT, rtu:///dev/ttyUSB0?baud=9600 or listen://ADDRESS:PORT",
+            );
             return Exit::Unasked;
         }
     };

@@ -1,5 +1,6 @@
 //! `fieldflow record`: captures a live run as a new test case.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,7 +73,7 @@ async fn record(args: &Args, graph: &Graph, kinds: Kinds) -> Result<Captured, St
     let mut signals = Signals::catch();
     let mut beside = JoinSet::new();
     if args.simulate {
-        let simulation = Simulation::bind(std::slice::from_ref(graph), kinds).await?;
+        let simulation = Simulation::bind(std::slice::from_ref(graph), &BTreeMap::new(), kinds).await?;
         beside.spawn(async move {
             if let Err(error) = simulation.serve().await {
                 output::error(error);

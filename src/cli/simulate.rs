@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use fieldflow_contract::Device;
 use tokio::task::JoinSet;
 
+use super::load::Quirks;
 use super::run::Signals;
 use super::{Exit, Kinds, load, output};
 use crate::diagnostics::Secrets;
@@ -13,13 +14,19 @@ use crate::graph::Graph;
 
 /// Serve the devices that a pipeline's sources would talk to, on their addresses.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  fieldflow simulate pipelines/demo.yaml\n  fieldflow run pipelines/demo.yaml   # beside it"
-)]
+#[command(after_help = "Examples:\n  fieldflow simulate pipelines/demo.yaml\n  \
+    fieldflow run pipelines/demo.yaml   # beside it\n  \
+    fieldflow simulate pipelines/demo.yaml --quirks quirks.yaml\n\nA file of quirks has a list for a type of node, such as:\n  \
+    modbus:\n    - { late: 1500ms, nth: 10 }            # each tenth answer comes too late\n    \
+    - { sentinel: 0x8000, until: 40s }     # nothing measured yet\n    \
+    - { unit: 3, after: 1m, silent: true } # this one dies\n`fieldflow nodes modbus` lists them all.")]
 pub(super) struct Args {
     /// The pipeline files.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// A file with the ways in which the devices are not what they should be: late, silent, wrong, restarting, ….
+    #[arg(long, value_name = "FILE")]
+    quirks: Option<PathBuf>,
 }
 
 /// Devices that have their addresses and wait to be served.
@@ -30,7 +37,7 @@ pub(super) struct Simulation {
 
 impl Simulation {
     /// Takes the addresses of all devices that the sources of these graphs would talk to.
-    pub(super) async fn bind(graphs: &[Graph], kinds: Kinds) -> Result<Self, String> {
+    pub(super) async fn bind(graphs: &[Graph], quirks: &Quirks, kinds: Kinds) -> Result<Self, String> {
         let secrets: Secrets = graphs.iter().map(|graph| &graph.secrets).collect();
         let hidden = |text: String| secrets.hide(&text).into_owned();
         let mut devices = Vec::new();
@@ -38,8 +45,11 @@ impl Simulation {
             let nodes = graphs.iter().flat_map(|graph| graph.nodes().map(|node| (node, graph.base_dir.clone())));
             let of_kind = nodes.filter(|(node, _)| node.kind.type_name() == kind.type_name());
             let options: Vec<_> = of_kind.map(|(node, base_dir)| (node.options.clone(), base_dir)).collect();
+            let own = quirks.get(kind.type_name()).map(Vec::as_slice).unwrap_or_default();
             if !options.is_empty() {
-                devices.extend(kind.simulate(&options).map_err(|error| hidden(error.to_string()))?);
+                devices.extend(kind.simulate(&options, own).map_err(|error| hidden(error.to_string()))?);
+            } else if !own.is_empty() {
+                return Err(format!("there are quirks for `{0}`, but no node of type `{0}`", kind.type_name()));
             }
         }
         for device in &mut devices {
@@ -82,9 +92,13 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         Ok(graphs) => graphs,
         Err(exit) => return exit,
     };
+    let quirks = match load::quirks(args.quirks.as_deref(), kinds) {
+        Ok(quirks) => quirks,
+        Err(exit) => return exit,
+    };
     super::run::block_on(async {
         let mut signals = Signals::catch();
-        let simulation = match Simulation::bind(&graphs, kinds).await {
+        let simulation = match Simulation::bind(&graphs, &quirks, kinds).await {
             Ok(simulation) => simulation,
             Err(error) => {
                 output::error(error);

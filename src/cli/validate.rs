@@ -11,7 +11,9 @@ use crate::graph::Graph;
 
 /// Check pipeline files without running them: every problem in one pass.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  fieldflow validate pipelines/*.yaml\n  fieldflow validate pipelines/demo.yaml --plan")]
+#[command(
+    after_help = "Examples:\n  fieldflow validate pipelines/*.yaml\n  fieldflow validate pipelines/demo.yaml --plan"
+)]
 pub(super) struct Args {
     /// The pipeline files.
     #[arg(required = true)]

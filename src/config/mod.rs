@@ -29,7 +29,7 @@ pub(crate) mod suggest;
 mod tree;
 
 pub use chain::Endpoint;
-pub use document::document;
+pub use document::{document, lists};
 pub use edge::{Disk, EdgeOptions, Storage, WhenFull};
 pub use env::{Env, ProcessEnv};
 pub use file::{EdgeEntry, NodeEntry, PipelineFile, ReadyNode};

@@ -55,7 +55,8 @@ fn a_probe_shows_what_is_in_a_device_and_what_is_not() {
     assert!(lines[1].starts_with("holding:0  0x"), "{table}");
     assert!(lines[4].starts_with("holding:3 ") && lines[4].ends_with("exception 02, illegal data address"), "{table}");
     // The demo's temperature is a f32 with the low word first; energy is a u32 with the high word first.
-    let row = |start: &str| lines.iter().find(|line| line.starts_with(start)).unwrap().split_whitespace().collect::<Vec<_>>();
+    let row =
+        |start: &str| lines.iter().find(|line| line.starts_with(start)).unwrap().split_whitespace().collect::<Vec<_>>();
     let float = row("holding:0..1  f32");
     assert!((40.0..=80.0).contains(&float[3].parse::<f64>().unwrap()) && float[6..].contains(&"CDAB"), "{table}");
     assert!(row("holding:4..5  u32")[2].parse::<u32>().unwrap() < 1000, "{table}");
@@ -89,4 +90,41 @@ fn a_probe_that_cannot_be_made_says_why() {
         assert_eq!((ended, stdout.as_str()), (code, ""), "{args:?}: {said}");
         assert!(said.contains(why) && !said.contains("panicked"), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_simulated_device_has_the_quirks_of_a_file() {
+    let site = Site::demo();
+    let quirks = site.dir.path().join("quirks.yaml");
+    let with = |text: &str| std::fs::write(&quirks, text).unwrap();
+    let (file, path) = (site.file.to_str().unwrap(), quirks.to_str().unwrap());
+    for (text, code, why) in [
+        ("modbus:\n  - { refuse: 6, ever: 5s }\n", 1, "`ever` is not an option"),
+        ("modbuss: []\n", 1, "modbus"),
+        ("modbus:\n  - { unit: 3 }\n", 2, "a quirk says when, but not what"),
+        ("modbus:\n  - { url: \"tcp://elsewhere:502\", refuse: 6 }\n", 2, "no node reads from there"),
+    ] {
+        with(text);
+        let (ended, _, said) = ask(&["simulate", file, "--quirks", path]);
+        assert_eq!(ended, code, "{text}{said}");
+        assert!(said.contains(why), "{text}{said}");
+    }
+    let nowhere = site.dir.path().join("none.yaml");
+    assert_eq!(ask(&["simulate", file, "--quirks", nowhere.to_str().unwrap()]).0, 2);
+
+    with("modbus:\n  - { holes: [\"holding:2\"] }\n  - { unit: 1, sentinel: 0x8000 }\n  - { split: 4 }\n");
+    let mut device = Started::new(&mut fieldflow(&["simulate", file, "--quirks", path]));
+    let line = device.hear("serving");
+    let url = line.split([' ', ';']).find(|word| word.starts_with("tcp://")).unwrap();
+    let (code, table, said) = ask(&["probe", url, "--at", "holding:0..2"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(table.contains("0x8000  32768  -32768"), "{table}");
+    assert!(table.contains("holding:2") && table.contains("illegal data address"), "{table}");
+    drop(device);
+
+    with("modbus:\n  - { wrong: unit }\n");
+    let mut run = site.run(&["--simulate", "--for", "2s", "--listen", "off", "--quirks", path]);
+    let (code, said) = Started::new(&mut run).end();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("an answer of another unit came"), "{said}");
 }

@@ -69,7 +69,7 @@ tags:
     }
 
     /// Simulates nothing, but sees to it that a run on simulated values writes to no plant.
-    fn simulate(configs: &[(Config, PathBuf)]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+    fn simulate(configs: &[(Config, PathBuf)], _: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         for (config, _) in configs {
             let is_here = settings(config)?.line.endpoints.iter().all(|endpoint| match endpoint {
                 Endpoint::Tcp(at) => at.host == "localhost" || at.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),

@@ -388,6 +388,6 @@ fn a_run_on_simulated_values_writes_to_this_machine_only() {
         ("rtu:///dev/ttyUSB0", false),
     ] {
         let config = serde_json::from_value(json!({ "url": url, "tags": { "a": { "at": "coil:0" } } })).unwrap();
-        assert_eq!(ModbusWrite::simulate(&[(config, ".".into())]).is_ok(), is_here, "{url}");
+        assert_eq!(ModbusWrite::simulate(&[(config, ".".into())], &[]).is_ok(), is_here, "{url}");
     }
 }

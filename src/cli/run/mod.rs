@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// Serve the devices that the sources would talk to as well, so that the pipelines run without a plant.
     #[arg(long)]
     simulate: bool,
+    /// A file with the ways in which the simulated devices are not what they should be; see `fieldflow simulate --help`.
+    #[arg(long, value_name = "FILE", requires = "simulate")]
+    quirks: Option<PathBuf>,
     /// Stop after this time, such as 30s.
     #[arg(long = "for", value_name = "DURATION")]
     limit: Option<Span>,
@@ -107,6 +110,10 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
         Ok(graphs) => graphs,
         Err(exit) => return exit,
     };
+    let quirks = match load::quirks(args.quirks.as_deref(), kinds) {
+        Ok(quirks) => quirks,
+        Err(exit) => return exit,
+    };
     log::start(match args.log {
         Some(Format::Human) => log::LogFormat::Human,
         Some(Format::Json) => log::LogFormat::Json,
@@ -115,7 +122,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
     let secrets: Secrets = graphs.iter().map(|graph| &graph.secrets).collect();
     log::panics(move |text| secrets.hide(text).into_owned());
     block_on(async {
-        match prepare(args, &graphs, kinds).await {
+        match prepare(args, &graphs, &quirks, kinds).await {
             Ok(ready) => ready.run(args).await,
             Err(error) => {
                 output::error(error);
@@ -134,7 +141,7 @@ struct Ready {
     simulation: Option<Simulation>,
 }
 
-async fn prepare(args: &Args, graphs: &[Graph], kinds: Kinds) -> Result<Ready, String> {
+async fn prepare(args: &Args, graphs: &[Graph], quirks: &load::Quirks, kinds: Kinds) -> Result<Ready, String> {
     let exporter = Arc::new(Exporter::new().map_err(|error| error.to_string())?);
     let clock = Arc::new(SystemClock);
     let environment = Environment { data_dir: args.data_dir.clone(), clock, virtual_time: false, exporter: &exporter };
@@ -145,7 +152,7 @@ async fn prepare(args: &Args, graphs: &[Graph], kinds: Kinds) -> Result<Ready, S
     for graph in graphs {
         queue::warn(graph, &args.data_dir);
     }
-    let simulation = if args.simulate { Some(Simulation::bind(graphs, kinds).await?) } else { None };
+    let simulation = if args.simulate { Some(Simulation::bind(graphs, quirks, kinds).await?) } else { None };
     let web = listen(args.listen.as_deref()).await?;
     Ok(Ready { plans, _locks: locks, exporter, web, simulation })
 }
