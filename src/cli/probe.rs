@@ -17,7 +17,7 @@ use super::{Exit, Kinds, output};
     fieldflow probe 'rtu:///dev/ttyUSB0?baud=9600&parity=even' --unit 17 --at coil:0..7"
 )]
 pub(super) struct Args {
-    /// Where the device is: tcp://HOST:PORT, rtu+tcp://HOST:PORT, rtu:///dev/ttyUSB0?baud=9600, listen://ADDRESS:PORT.
+    /// Where the device is: `tcp://HOST:PORT`, `rtu+tcp://HOST:PORT`, `rtu:///dev/ttyUSB0?baud=9600`, `listen://ADDRESS:PORT`.
     url: String,
     /// The unit (slave) id.
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u8).range(1..))]

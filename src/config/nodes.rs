@@ -29,7 +29,9 @@ pub(super) fn check(
     }
     let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new(), items: Vec::new() };
     let nodes: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
-    kinds.iter().for_each(|kind| checker.together(*kind, &nodes));
+    for kind in kinds {
+        checker.together(*kind, &nodes);
+    }
     nodes
 }
 

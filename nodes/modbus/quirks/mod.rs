@@ -23,6 +23,7 @@ use super::plan::Need;
 /// One way in which a simulated device is not what it should be; at least one option beside those that say when.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own in the file")]
 pub(super) struct Quirk {
     /// Which device, by its `url`; each one if left out.
     pub(super) url: Option<String>,
