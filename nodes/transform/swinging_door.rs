@@ -172,7 +172,7 @@ impl Transform for Compressor {
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
-        let mut held: Vec<Record> = self.doors.iter_mut().filter_map(Door::release).collect();
+        let mut held: Vec<Record> = self.doors.iter_mut().filter_map(|(_, door)| door.release()).collect();
         held.sort_by_key(|record| record.time);
         Frame::at(now).emit(held, out);
     }

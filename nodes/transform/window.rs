@@ -133,7 +133,7 @@ impl Transform for Windows {
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
         let mut results = Vec::new();
-        for tagged in self.tags.iter_mut() {
+        for (_, tagged) in self.tags.iter_mut() {
             tagged.close_unfinished(self.shape, &self.of, &mut results);
         }
         Frame::at(now).emit(results, out);

@@ -5,7 +5,9 @@ use std::collections::BinaryHeap;
 use std::mem::take;
 use std::time::Duration;
 
-use fieldflow_contract::{Tag, TagMap, Timestamp};
+use fieldflow_contract::{Tag, Timestamp};
+
+use super::per_tag::PerTag;
 
 /// One deadline for each tag.
 ///
@@ -13,16 +15,17 @@ use fieldflow_contract::{Tag, TagMap, Timestamp};
 /// comes may have waited on an edge or on disk: measured from when it was received, its time would be up at once, although the
 /// record that ends the wait comes right after it. So after [`Deadlines::set`] a `tick` is wanted at once, to look.
 ///
-/// Bounded by the table of tags: the queue has about one entry for each tag, however often its deadline moves.
+/// Of deadlines at the same time, that of the tag that came by first is the first, so that the same records always leave in the
+/// same order. Bounded by the table of tags: the queue has about one entry for each tag, however often its deadline moves.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    slots: TagMap<Slot>,
-    /// When to look at which tag; entries that are not what their slot says are leftovers.
-    queue: BinaryHeap<Reverse<(Timestamp, Tag)>>,
+    slots: PerTag<Slot>,
+    /// When to look at which tag, by its place; entries that are not what their slot says are leftovers.
+    queue: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// How many entries of the queue are no leftovers.
     queued: usize,
-    /// The tags whose wait begins with the next look.
-    fresh: Vec<Tag>,
+    /// The places of the tags whose wait begins with the next look.
+    fresh: Vec<u32>,
     /// When that look is wanted.
     look: Timestamp,
     /// The last look.
@@ -49,28 +52,30 @@ impl Slot {
 impl Deadlines {
     /// Sets or moves the deadline of a tag: so long after the next look. The batch that is worked on was received then.
     pub(crate) fn set(&mut self, tag: Tag, wait: Duration, received: Timestamp) {
-        let slot = self.slots.slot(tag).get_or_insert_default();
+        let place = self.slots.place(tag, Slot::default);
+        let Some((_, slot)) = self.slots.at(place) else { return };
         (slot.wait, slot.began) = (Some(wait), None);
         if !slot.is_fresh {
             slot.is_fresh = true;
-            self.fresh.push(tag);
+            self.fresh.push(place);
         }
         self.look = received;
     }
 
     /// Sets or moves the deadline of a tag, for which it has been waiting since [`Deadlines::set`] was called last.
     pub(crate) fn extend(&mut self, tag: Tag, wait: Duration) {
-        if let Some(slot) = self.slots.slot(tag)
+        if let Some(place) = self.slots.place_of(tag)
+            && let Some((_, slot)) = self.slots.at(place)
             && slot.wait != Some(wait)
         {
             slot.wait = Some(wait);
-            self.enqueue(tag);
+            self.enqueue(place);
         }
     }
 
     /// There is nothing to wait for.
     pub(crate) fn clear(&mut self, tag: Tag) {
-        if let Some(slot) = self.slots.slot(tag) {
+        if let Some(slot) = self.slots.get(tag) {
             slot.wait = None;
         }
     }
@@ -86,35 +91,36 @@ impl Deadlines {
             self.shift(self.now.since(now));
         }
         self.now = now;
-        for tag in take(&mut self.fresh) {
-            if let Some(slot) = self.slots.slot(tag) {
+        for place in take(&mut self.fresh) {
+            if let Some((_, slot)) = self.slots.at(place) {
                 slot.is_fresh = false;
                 slot.began = Some(now);
-                self.enqueue(tag);
+                self.enqueue(place);
             }
         }
         if 2 * self.queued + 64 < self.queue.len() {
-            let slots = &self.slots;
-            self.queue.retain(|Reverse((time, tag))| slots.get(*tag).is_some_and(|slot| slot.queued == Some(*time)));
+            let slots = &mut self.slots;
+            self.queue
+                .retain(|Reverse((time, place))| slots.at(*place).is_some_and(|(_, slot)| slot.queued == Some(*time)));
         }
     }
 
-    fn enqueue(&mut self, tag: Tag) {
-        let Some(slot) = self.slots.slot(tag) else { return };
+    fn enqueue(&mut self, place: u32) {
+        let Some((_, slot)) = self.slots.at(place) else { return };
         if let Some(due) = slot.due()
             && slot.queued.is_none_or(|queued| due < queued)
         {
             self.queued += usize::from(slot.queued.is_none());
             slot.queued = Some(due);
-            self.queue.push(Reverse((due, tag)));
+            self.queue.push(Reverse((due, place)));
         }
     }
 
     /// A tag whose deadline has come, the earliest first, and how long it has been waiting. It has none after that.
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(Tag, Duration)> {
-        while let Some(Reverse((time, tag))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= now) {
+        while let Some(Reverse((time, place))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= now) {
             self.queue.pop();
-            let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
+            let Some((tag, slot)) = self.slots.at(place).filter(|(_, slot)| slot.queued == Some(time)) else { continue };
             match slot.due() {
                 Some(due) if due <= now => {
                     (slot.wait, slot.queued) = (None, None);
@@ -123,7 +129,7 @@ impl Deadlines {
                 }
                 Some(due) => {
                     slot.queued = Some(due);
-                    self.queue.push(Reverse((due, tag)));
+                    self.queue.push(Reverse((due, place)));
                 }
                 None => {
                     slot.queued = None;
@@ -134,21 +140,21 @@ impl Deadlines {
         None
     }
 
-    /// All tags that have a deadline; they have none after that.
+    /// All tags that have a deadline, in the order in which they came by first; they have none after that.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Tag> {
-        let queue = take(&mut self.queue).into_vec().into_iter().map(|Reverse((_, tag))| tag);
-        let tags: Vec<Tag> = queue.chain(take(&mut self.fresh)).collect();
+        self.queue.clear();
+        self.fresh.clear();
         self.queued = 0;
-        tags.into_iter().filter(|tag| take(self.slots.slot(*tag).get_or_insert_default()).wait.is_some())
+        self.slots.iter_mut().filter_map(|(tag, slot)| take(slot).wait.map(|_| tag))
     }
 
     /// The clock was set back: nobody has to wait longer for that.
     fn shift(&mut self, back: Duration) {
-        for Reverse((time, tag)) in take(&mut self.queue) {
-            let Some(slot) = self.slots.slot(tag).as_mut().filter(|slot| slot.queued == Some(time)) else { continue };
+        for Reverse((time, place)) in take(&mut self.queue) {
+            let Some((_, slot)) = self.slots.at(place).filter(|(_, slot)| slot.queued == Some(time)) else { continue };
             slot.began = slot.began.map(|began| began - back);
             slot.queued = Some(time - back);
-            self.queue.push(Reverse((time - back, tag)));
+            self.queue.push(Reverse((time - back, place)));
         }
     }
 }
@@ -215,10 +221,22 @@ mod tests {
         due(&mut deadlines, 0);
         deadlines.clear(tag(1));
         deadlines.set(tag(2), micros(1), Timestamp(0));
-        let mut drained: Vec<Tag> = deadlines.drain().collect();
-        drained.sort();
-        assert_eq!(drained, [tag(0), tag(2), tag(3)]);
+        assert_eq!(deadlines.drain().collect::<Vec<_>>(), [tag(0), tag(2), tag(3)]);
         assert_eq!((deadlines.next(), due(&mut deadlines, 1000)), (None, vec![]));
+    }
+
+    #[test]
+    fn of_two_at_the_same_time_the_one_that_came_by_first_is_due_first() {
+        // Made in this order, so that the table of tags has them so; another process may have them otherwise.
+        let made = ["deadlines.early", "deadlines.late"].map(|name| Tag::new(name).unwrap());
+        for tags in [made, [made[1], made[0]]] {
+            let mut deadlines = Deadlines::default();
+            tags.iter().for_each(|tag| deadlines.set(*tag, micros(10), Timestamp(0)));
+            assert_eq!(due(&mut deadlines, 0), []);
+            assert_eq!(due(&mut deadlines, 10), tags);
+            tags.iter().for_each(|tag| deadlines.set(*tag, micros(10), Timestamp(0)));
+            assert_eq!(deadlines.drain().collect::<Vec<_>>(), tags);
+        }
     }
 
     #[derive(Debug, Clone)]
@@ -258,10 +276,10 @@ mod tests {
                         now += later;
                         dues.extend(take(&mut waits).into_iter().map(|(n, wait)| (n, now + wait)));
                         let mut told = due(&mut deadlines, now);
-                        told.sort();
+                        told.sort_by_key(|tag| tag.name());
                         let mut expected: Vec<Tag> =
                             dues.iter().filter(|(_, due)| **due <= now).map(|(n, _)| tag(*n)).collect();
-                        expected.sort();
+                        expected.sort_by_key(|tag| tag.name());
                         prop_assert_eq!(told, expected);
                         dues.retain(|_, due| now < *due);
                         let next = deadlines.next();

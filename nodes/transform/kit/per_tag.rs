@@ -18,22 +18,37 @@ impl<T> Default for PerTag<T> {
 impl<T> PerTag<T> {
     /// The state of a tag, which is made if the tag comes by for the first time.
     pub(crate) fn of(&mut self, tag: Tag, make: impl FnOnce() -> T) -> &mut T {
-        let place = *self.place.slot(tag).get_or_insert_with(|| {
+        let place = self.place(tag, make);
+        &mut self.states[place as usize].1
+    }
+
+    /// The place of a tag in the order, counted from 0; its state is made if the tag comes by for the first time.
+    pub(crate) fn place(&mut self, tag: Tag, make: impl FnOnce() -> T) -> u32 {
+        *self.place.slot(tag).get_or_insert_with(|| {
             self.states.push((tag, make()));
             (self.states.len() - 1) as u32
-        });
-        &mut self.states[place as usize].1
+        })
+    }
+
+    /// The place of a tag, if it came by.
+    pub(crate) fn place_of(&self, tag: Tag) -> Option<u32> {
+        self.place.get(tag).copied()
+    }
+
+    /// The tag at a place, and its state.
+    pub(crate) fn at(&mut self, place: u32) -> Option<(Tag, &mut T)> {
+        self.states.get_mut(place as usize).map(|(tag, state)| (*tag, state))
     }
 
     /// The state of a tag, if it came by.
     pub(crate) fn get(&mut self, tag: Tag) -> Option<&mut T> {
-        let place = *self.place.get(tag)?;
-        self.states.get_mut(place as usize).map(|(_, state)| state)
+        let place = self.place_of(tag)?;
+        self.at(place).map(|(_, state)| state)
     }
 
-    /// All states, in order.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.states.iter_mut().map(|(_, state)| state)
+    /// All states and whose they are, in order, to change them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Tag, &mut T)> {
+        self.states.iter_mut().map(|(tag, state)| (*tag, state))
     }
 
     /// All states and whose they are, in order.

@@ -41,8 +41,8 @@ pub(super) enum Meaning {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) record: Record,
-    /// The call of `apply` that brought it.
-    pub(super) call: u64,
+    /// How many were held before it, over all tags.
+    pub(super) arrival: u64,
     /// When it has waited long enough; `None` until the clock was seen.
     pub(super) until: Option<Timestamp>,
 }

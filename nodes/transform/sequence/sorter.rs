@@ -1,6 +1,6 @@
 //! The node: frames in, frames in order out, and what is held meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use fieldflow_contract::{Batch, Cause, Outputs, Record, Tag, TagMap, Tally, Timestamp, Transform, Value};
 
@@ -24,11 +24,15 @@ pub(super) struct Sorter {
     tally: Tally,
 }
 
-/// What is held over all tags, by the call that brought it and by the time that ends its wait.
+/// What is held over all tags, in the order in which it arrived and by the time that ends its wait.
 #[derive(Default)]
 struct Holding {
-    by_call: BTreeSet<(u64, Tag, u64)>,
-    by_time: BTreeSet<(Timestamp, Tag, u64)>,
+    /// How many frames arrived that were held: what arrived in another order leaves in another one, and in no other case.
+    arrived: u64,
+    /// By the number of the arrival: the call that brought the frame, its tag and its number there.
+    by_arrival: BTreeMap<u64, (u64, Tag, u64)>,
+    /// By the end of the wait and the number of the arrival: the tag of the frame and its number there.
+    by_time: BTreeMap<(Timestamp, u64), (Tag, u64)>,
     /// What has come since the clock was seen. A batch may have waited on its way, so its own time says nothing of now, and
     /// what waited with it may be about to come.
     new: Vec<(Tag, u64)>,
@@ -112,8 +116,10 @@ impl Sorter {
                 Some(reorder) => {
                     let number = line.number() + missing;
                     sorted.reordered += u64::from(line.held.last_key_value().is_some_and(|(last, _)| number < *last));
-                    line.held.insert(number, Held { record, call: self.calls, until: None });
-                    self.holding.by_call.insert((self.calls, tag, number));
+                    let arrival = self.holding.arrived;
+                    self.holding.arrived += 1;
+                    line.held.insert(number, Held { record, arrival, until: None });
+                    self.holding.by_arrival.insert(arrival, (self.calls, tag, number));
                     self.holding.new.push((tag, number));
                     let first = line.held.first_key_value().map(|(first, _)| *first);
                     if let Some(first) = first.filter(|_| reorder.records < line.held.len()) {
@@ -147,11 +153,11 @@ impl Sorter {
         let Some(line) = self.lines.slot(tag) else { return };
         while let Some(number) = line.held.first_key_value().map(|(number, _)| *number)
             && (number <= upto || number == line.number())
-            && let Some(Held { record, call, until }) = line.held.remove(&number)
+            && let Some(Held { record, arrival, until }) = line.held.remove(&number)
         {
-            self.holding.by_call.remove(&(call, tag, number));
+            self.holding.by_arrival.remove(&arrival);
             if let Some(until) = until {
-                self.holding.by_time.remove(&(until, tag, number));
+                self.holding.by_time.remove(&(until, arrival));
             }
             let missing = number - line.number();
             if missing != 0 {
@@ -170,7 +176,7 @@ impl Sorter {
             if let Some(held) = held.filter(|held| held.until.is_none()) {
                 let until = now + reorder.wait.0;
                 held.until = Some(until);
-                self.holding.by_time.insert((until, tag, number));
+                self.holding.by_time.insert((until, held.arrival), (tag, number));
             }
         }
     }
@@ -248,7 +254,7 @@ impl Transform for Sorter {
 
     fn due(&self) -> Option<Timestamp> {
         if self.holding.new.is_empty() {
-            self.holding.by_time.first().map(|(until, ..)| *until)
+            self.holding.by_time.first_key_value().map(|((until, _), _)| *until)
         } else {
             Some(self.holding.new_since)
         }
@@ -257,8 +263,8 @@ impl Transform for Sorter {
     fn tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.begin_to_wait(now);
         let mut sorted = Sorted::default();
-        while self.holding.by_time.first().is_some_and(|(until, ..)| *until <= now)
-            && let Some((_, tag, number)) = self.holding.by_time.pop_first()
+        while self.holding.by_time.first_key_value().is_some_and(|((until, _), _)| *until <= now)
+            && let Some((_, (tag, number))) = self.holding.by_time.pop_first()
         {
             self.release(tag, number, &mut sorted);
         }
@@ -266,12 +272,12 @@ impl Transform for Sorter {
     }
 
     fn holds_since(&self) -> Option<u64> {
-        self.holding.by_call.first().map(|(call, ..)| *call)
+        self.holding.by_arrival.first_key_value().map(|(_, (call, ..))| *call)
     }
 
     fn finish(&mut self, now: Timestamp, out: &mut Outputs) {
         let mut sorted = Sorted::default();
-        while let Some((_, tag, _)) = self.holding.by_call.pop_first() {
+        while let Some((_, (_, tag, _))) = self.holding.by_arrival.pop_first() {
             self.release(tag, u64::MAX, &mut sorted);
         }
         self.holding.new.clear();

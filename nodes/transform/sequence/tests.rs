@@ -69,6 +69,26 @@ fn of(tally: &Tally, word: &str) -> u64 {
 }
 
 #[test]
+fn what_is_due_at_the_same_time_leaves_in_the_order_in_which_it_came() {
+    let tags = ["sequence.early", "sequence.late"].map(|name| Tag::new(name).unwrap());
+    for tags in [tags, [tags[1], tags[0]]] {
+        let held = |by_tick: bool| {
+            let (mut node, _) = build(json!({ "wrap": 16, "reorder": {} }));
+            let mut left = Left::default();
+            let frames = [0, 2].map(|n| tags.map(|tag| Record::good(tag, Timestamp(0), Value::U64(n))));
+            left.apply(&mut *node, batch(frames.concat(), 0));
+            if by_tick {
+                left.tick(&mut *node, 0);
+                left.tick(&mut *node, 1_000_000);
+            }
+            left.finish(&mut *node);
+            left.port("out").iter().map(|record| record.tag).collect::<Vec<_>>()
+        };
+        assert_eq!((held(true), held(false)), ([tags, tags].concat(), [tags, tags].concat()));
+    }
+}
+
+#[test]
 fn the_counter_is_read_from_a_frame_in_its_byte_order() {
     let counter = |kind, endian, offset| Some(Counter { offset, kind, endian });
     let value = Value::Bytes([1, 2, 3, 4, 5].as_slice().into());
