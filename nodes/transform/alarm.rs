@@ -10,12 +10,12 @@ mod tests;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Tag, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role, Tag,
+    Timestamp, Transform, Value,
 };
 
 use self::config::Config;
-use self::state::{Limits, State, Watched};
+use self::state::{Limits, Told, Watched};
 use crate::transform::kit::batches::{Fate, Frame, edit};
 use crate::transform::kit::deadlines::Deadlines;
 use crate::transform::kit::names::Naming;
@@ -65,7 +65,7 @@ struct Alarms {
     names: Naming,
     tags: PerTag<Tracked>,
     deadlines: Deadlines,
-    shelf: Shelf<State>,
+    shelf: Shelf<Told>,
 }
 
 /// What is known of a tag.
@@ -73,6 +73,8 @@ struct Tracked {
     /// The tag of its transitions; `None` if the template makes none, and then nothing else here is used.
     name: Option<Tag>,
     watched: Watched,
+    /// The last transition, by this process or by the one before it.
+    told: Option<Told>,
     is_uncertain: bool,
     /// The time of the last record.
     time: Timestamp,
@@ -89,11 +91,17 @@ impl Tracked {
 
     /// Tells all that is due by this time of the tag's own clock.
     fn turn(&mut self, limits: &Limits, now: Timestamp, transitions: &mut Vec<Record>) {
-        let quality = if self.is_uncertain { Quality::UNCERTAIN } else { Quality::GOOD };
         while let Some((time, state)) = self.watched.turn(limits, now) {
-            let value = Value::Text(state.word().into());
-            transitions.extend(self.name.map(|tag| Record { tag, quality, time, value }));
+            self.told = Some(Told::new(state, self.is_uncertain, time));
+            transitions.extend(self.transition());
         }
+    }
+
+    /// The last transition, as it is told.
+    fn transition(&self) -> Option<Record> {
+        let (tag, told) = (self.name?, self.told?);
+        let value = Value::Text(told.state.word().into());
+        Some(Record { tag, quality: told.quality(), time: told.time(), value })
     }
 
     /// How long after the last record a delay runs out, if there is one.
@@ -107,11 +115,14 @@ impl Alarms {
         let Self { rules, names, tags, deadlines, shelf } = self;
         for record in batch.records() {
             let Some(limits) = rules.of(record.tag) else { continue };
-            let tracked = tags.of(record.tag, || Tracked {
-                name: names.of(record.tag),
-                watched: Watched::new(limits, shelf.take(record.tag.name()).unwrap_or_default()),
-                is_uncertain: false,
-                time: record.time,
+            let tracked = tags.of(record.tag, || {
+                let told = shelf.take(record.tag.name());
+                let watched = Watched::new(limits, told.map(|told| told.state).unwrap_or_default());
+                let new =
+                    Tracked { name: names.of(record.tag), watched, told, is_uncertain: false, time: record.time };
+                // It was on its way when the program stopped, and nobody knows how far it came.
+                transitions.extend(new.transition());
+                new
             });
             // What waited on disk is no news if something newer was seen meanwhile.
             if batch.is_replayed() && record.time < tracked.time {
@@ -129,8 +140,8 @@ impl Alarms {
     /// Sends transitions on, and keeps the states over a restart.
     fn tell(&mut self, transitions: Vec<Record>, now: Timestamp, out: &mut Outputs) {
         if !transitions.is_empty() {
-            let states = self.tags.iter().map(|(tag, tracked)| (tag.name(), tracked.watched.told()));
-            self.shelf.store(states.filter(|(_, told)| *told != State::Normal));
+            let told = self.tags.iter().filter_map(|(tag, tracked)| Some((tag.name(), tracked.told?)));
+            self.shelf.store(told);
             Frame::at(now).emit_to(ALARMS, transitions, out);
         }
     }

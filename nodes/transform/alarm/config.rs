@@ -12,8 +12,8 @@ use crate::transform::kit::names;
 ///
 /// Every record leaves untouched and in order by the default port. By the port `alarms` leaves one record for each transition,
 /// of the tag that `as` says, with the new state as text: `hihi`, `hi`, `normal`, `lo`, `lolo`, or `bad` with `bad: alarm`. The
-/// same state is never told twice in a row, and what is normal from the start is not told. The first rule that names a tag is
-/// used; a tag that no rule names is not watched.
+/// same state is never told twice in a row, but for a restart, and what is normal from the start is not told. The first rule
+/// that names a tag is used; a tag that no rule names is not watched.
 ///
 /// A limit is exceeded by a value beyond it, not by one that equals it, when that has lasted for `on_delay`; it is over when
 /// the value has come back by `hysteresis` or more and that has lasted for `off_delay`. Each limit has its own delays; the most
@@ -27,7 +27,9 @@ use crate::transform::kit::names;
 ///
 /// Bad quality: what is Bad, no number or NaN leaves limits as they are and begins their delays anew; with `bad: alarm` it is
 /// an alarm itself, with the same delays. Uncertain values count; the transition is then Uncertain, else Good.
-/// Restart: the states are kept, so the end of an alarm is told if it was over meanwhile. Running delays begin anew.
+/// Restart: the last transition of each tag is kept, so the end of an alarm is told if it was over meanwhile. It is told once
+/// more, with its own time, before the first record of the tag that comes after a restart: nobody knows whether it had arrived
+/// when the program stopped, and an alarm told twice is better than one that is lost. Running delays begin anew.
 /// Time: the time of the records; the machine's for delays while no more comes.
 /// Memory: the state of each tag that came by, bounded by the table of tags.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

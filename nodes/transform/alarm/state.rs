@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{Timestamp, Value};
+use fieldflow_contract::{Quality, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Bad, Rule};
@@ -44,6 +44,30 @@ impl State {
     /// Whether the limit for `limit` is exceeded while this is the state.
     fn includes(self, limit: Self) -> bool {
         self == limit || matches!((self, limit), (Self::Hihi, Self::Hi) | (Self::Lolo, Self::Lo))
+    }
+}
+
+/// The last transition of a tag, as it is kept over a restart.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) state: State,
+    /// Whether the value was Uncertain that it was told of.
+    pub(super) is_uncertain: bool,
+    /// Its time, in microseconds.
+    time: i64,
+}
+
+impl Told {
+    pub(super) fn new(state: State, is_uncertain: bool, time: Timestamp) -> Self {
+        Self { state, is_uncertain, time: time.0 }
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp(self.time)
+    }
+
+    pub(super) fn quality(&self) -> Quality {
+        if self.is_uncertain { Quality::UNCERTAIN } else { Quality::GOOD }
     }
 }
 
@@ -115,11 +139,6 @@ impl Watched {
     pub(super) fn new(limits: &Limits, told: State) -> Self {
         let condition = |limit: &Limit| Condition { is_active: told.includes(limit.is), turning: None };
         Self { told, conditions: limits.all.iter().map(condition).collect() }
-    }
-
-    /// What was told last.
-    pub(super) fn told(&self) -> State {
-        self.told
     }
 
     /// Takes a value into account; `None` is one that must not be used. What ran out before, [`Self::turn`] has told by then.

@@ -1,6 +1,6 @@
 //! Tests of `alarm`: no transition is told twice, none without its cause, and none is forgotten over a restart.
 
-use fieldflow_contract::Saved;
+use fieldflow_contract::{Quality, Saved};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -76,12 +76,35 @@ fn a_state_is_kept_over_a_restart() {
     let mut node = alarm(&saved, rule.clone());
     assert_eq!(states(&told(&mut *node, values("alarm.kept", &[25.0]))), ["hihi"]);
     let mut node = alarm(&saved, rule.clone());
-    assert_eq!(states(&told(&mut *node, values("alarm.kept", &[25.0, 19.0, 18.5]))), ["hihi"; 0]);
+    assert_eq!(states(&told(&mut *node, values("alarm.kept", &[25.0, 19.0, 18.5]))), ["hihi"]);
     assert_eq!(states(&told(&mut *node, values("alarm.kept", &[18.0]))), ["hi"]);
     // A limit that is no more is no alarm any more.
     let mut node = alarm(&saved, json!({ "hihi": 20 }));
-    assert_eq!(states(&told(&mut *node, values("alarm.kept", &[18.0, 18.0]))), ["normal"]);
-    assert_eq!(saved.load().as_deref(), Some(br#"{"version":1,"tags":{}}"#.as_slice()));
+    assert_eq!(states(&told(&mut *node, values("alarm.kept", &[18.0, 18.0]))), ["hi", "normal"]);
+    let document = String::from_utf8(saved.load().unwrap()).unwrap();
+    assert_eq!(
+        document,
+        r#"{"version":1,"tags":{"alarm.kept":{"state":"normal","is_uncertain":false,"time":0}}}"#
+    );
+}
+
+#[test]
+fn what_may_not_have_arrived_is_told_once_more_after_a_restart_with_its_own_time() {
+    let saved = Saved::default();
+    let rule = json!({ "hi": 80 });
+    let uncertain = with(Quality::UNCERTAIN, at("alarm.again", 2, Value::I64(85)));
+    let out = told(&mut *alarm(&saved, rule.clone()), vec![at("alarm.again", 0, Value::I64(50)), uncertain]);
+    assert_eq!(out, [(2, "hi".into())]);
+    // Killed before anybody had it. What was told as normal is told again, too.
+    let mut node = alarm(&saved, rule.clone());
+    let mut out = Outputs::default();
+    node.apply(Batch::one(at("alarm.again", 12, Value::I64(85)), seconds(12)), &mut out).unwrap();
+    let alarms: Vec<_> = out.take_emissions().filter(|emission| emission.port == ALARMS).collect();
+    assert_eq!(alarms[0].batch.records()[0].quality, Quality::UNCERTAIN);
+    assert_eq!(told(&mut *node, vec![at("alarm.again", 14, Value::I64(50))]), [(14, "normal".into())]);
+    let mut node = alarm(&saved, rule);
+    let once_more = told(&mut *node, [20, 21].map(|time| at("alarm.again", time, Value::I64(50))).to_vec());
+    assert_eq!(once_more, [(14, "normal".into())]);
 }
 
 #[test]
