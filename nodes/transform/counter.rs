@@ -28,9 +28,12 @@ use crate::transform::kit::shelf::Shelf;
 /// `type: counter`
 pub(crate) struct Counter;
 
-/// A lower reading that is older than the last one by more than this comes from a clock that was set back, as by a device
-/// that restarts without one; one that is less so is only late.
+/// A reading that is older than the last one by more than this comes from a clock that was set back, as by a device that
+/// restarts without one; one that is less so is only late.
 const LATE_AT_MOST: Duration = Duration::from_secs(3600);
+
+/// The runtime writes what is stored about so often.
+const STORE_AT_MOST: Duration = Duration::from_secs(1);
 
 impl NodeSpec for Counter {
     const TYPE: &'static str = "counter";
@@ -58,6 +61,7 @@ rules:
             shelf: Shelf::new(&context.saved, &context.tally),
             save_every: config.save_every.0,
             save_at: None,
+            saved_at: None,
         }))
     }
 }
@@ -69,6 +73,8 @@ struct Counters {
     save_every: Duration,
     /// When to store, if there is something new to store.
     save_at: Option<Timestamp>,
+    /// When that was done last.
+    saved_at: Option<Timestamp>,
 }
 
 struct Counting {
@@ -107,7 +113,8 @@ impl Counting {
             let is_told = self.output == Output::Total;
             return if is_told { leaves(Amount::NONE.value(), record.quality) } else { Fate::Goes("first") };
         };
-        if raw.is_below(before.raw) && is_late(before.time(), record.time, is_replayed) {
+        // Higher or lower: over a wrap or a restart, what came before it is the higher one.
+        if is_late(before.time(), record.time, is_replayed) {
             return Fate::Goes("late");
         }
         let step = self.dial.step(before.raw, raw);
@@ -146,8 +153,8 @@ fn is_late(last: Timestamp, now: Timestamp, is_replayed: bool) -> bool {
 }
 
 impl Counters {
-    fn save(&mut self) {
-        self.save_at = None;
+    fn save(&mut self, now: Timestamp) {
+        (self.save_at, self.saved_at) = (None, Some(now));
         self.shelf.store(self.last.iter().filter_map(|(tag, last)| last.map(|last| (tag.name(), last))));
     }
 }
@@ -156,7 +163,7 @@ impl Transform for Counters {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
         let (received, is_replayed) = (batch.received(), batch.is_replayed());
         let Self { rules, last, shelf, .. } = self;
-        let mut has_counted = false;
+        let (mut has_counted, mut has_begun) = (false, false);
         edit(batch, out, |record| {
             let Some(rule) = rules.of_mut(record.tag) else { return Fate::Passes };
             let Some(name) = rule.names.of(record.tag) else { return Fate::Rejected };
@@ -164,11 +171,16 @@ impl Transform for Counters {
             let before = *last;
             let fate = rule.judge(last, record, name, is_replayed);
             has_counted |= before != *last;
+            has_begun |= before.is_none() && last.is_some();
             fate
         });
         if has_counted {
             // The earlier one counts, so that a clock that was set back does not keep it from being stored.
-            let next = received + self.save_every;
+            let mut next = received + self.save_every;
+            if has_begun {
+                // Without its first reading there is nothing from which a total could catch up.
+                next = self.saved_at.map_or(received, |saved| received.max(saved + STORE_AT_MOST)).min(next);
+            }
             self.save_at = Some(self.save_at.map_or(next, |at| at.min(next)));
         }
         Ok(())
@@ -178,13 +190,13 @@ impl Transform for Counters {
         self.save_at
     }
 
-    fn tick(&mut self, _: Timestamp, _: &mut Outputs) {
-        self.save();
+    fn tick(&mut self, now: Timestamp, _: &mut Outputs) {
+        self.save(now);
     }
 
-    fn finish(&mut self, _: Timestamp, _: &mut Outputs) {
+    fn finish(&mut self, now: Timestamp, _: &mut Outputs) {
         if self.save_at.is_some() {
-            self.save();
+            self.save(now);
         }
     }
 }

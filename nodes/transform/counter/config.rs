@@ -17,10 +17,10 @@ use crate::transform::kit::names;
 /// A total begins at 0 with the first reading of a tag. The first rule that names a tag is used; a record that no rule names
 /// passes as it came.
 ///
-/// A reading that is both lower and older than the last one, by at most an hour or out of a queue on disk, is late and no
-/// restart of the counter; it is let go as `late`. Other reasons are `first` (a difference or a rate has nothing before it),
-/// `reset` (what was counted is not known) and `time` (a rate over no time). A record whose tag makes no name by `as` goes to
-/// `rejected` as it came.
+/// A reading that is older than the last one, by at most an hour or out of a queue on disk, is late; it is let go as `late`,
+/// for what it has to tell is counted already. One that is older by more comes from a clock that was set back. Other reasons
+/// are `first` (a difference or a rate has nothing before it), `reset` (what was counted is not known) and `time` (a rate over
+/// no time). A record whose tag makes no name by `as` goes to `rejected` as it came.
 ///
 /// Bad quality: a Bad record passes with its quality, and with the total as it stands, or without a value for a difference or
 /// a rate. The last reading is kept, because a meter goes on counting while nobody can read it: the next Good reading counts
@@ -28,8 +28,11 @@ use crate::transform::kit::names;
 /// readings; others that are Uncertain count. What is no number keeps its value with `bad:type_mismatch`; a negative number,
 /// one beyond `max`, NaN and infinity with `bad:out_of_range`, and so does a total that is too large.
 /// Restart: the last reading and the total of each tag are kept, so the total goes on, with what was counted meanwhile. They
-/// are stored together each `save_every` and at the end; after a power cut the total catches up from the reading that was
-/// stored with it, unless the counter has wrapped or begun again since then: then it is taken for one wrap or one restart.
+/// are stored together each `save_every` and at the end, and soon after the first reading of a tag; after a power cut the total
+/// catches up from the reading that was stored with it, unless the counter has wrapped or begun again since then: then it is
+/// taken for one wrap or one restart. Differences and rates go on from the reading that was stored, too, so after a kill what
+/// was counted since then is told a second time, and one that had left but not arrived is not told again, even by a durable edge:
+/// the reading that comes again is late. Where every count matters, store the total and take the difference when it is read.
 /// Time: the time of the records for rates and for what is late; the machine's for storing.
 /// Memory: one reading for each tag that came by, bounded by the table of tags; what is stored is bounded to 16 MiB, some
 /// 150,000 tags (beyond it nothing new is stored, and `not_kept` counts).
@@ -61,9 +64,10 @@ pub(crate) struct Rule {
     /// The time that a rate is for: with `1h` it is the count in an hour. Only with `output: rate`. Default 1s.
     #[serde(default)]
     pub(crate) per: Option<Span>,
-    /// The most that can be counted between two readings. A lower reading is a wrap, too, if the count across the end is not
-    /// more than this; and after a restart of the counter nothing is counted if it shows more than this, so that a reading
-    /// that is only a little lower makes no spike. At least 1. Default: not known.
+    /// The most that can be counted between two readings, over the longest outage. A lower reading is a wrap, too, if the count
+    /// across the end is not more than this; and after a restart of the counter nothing is counted if it shows more than this,
+    /// so that a reading that is only a little lower makes no spike. Nor is anything counted if a reading is higher than the
+    /// last one by more: that is another meter, or a wrong reading (`reset`). At least 1. Default: not known.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) max_delta: Option<u64>,

@@ -47,10 +47,6 @@ impl Amount {
         }
     }
 
-    pub(super) fn is_below(self, other: Self) -> bool {
-        self.less(other).is_none()
-    }
-
     /// The sum, unless there is no room for it. Short decimals add up to short decimals.
     pub(super) fn plus(self, other: Self) -> Option<Self> {
         match (self, other) {
@@ -89,7 +85,7 @@ pub(super) struct Dial {
 pub(super) enum Step {
     /// So much was counted.
     Counted(Amount),
-    /// The counter began again, and what it counted is not known.
+    /// The counter began again or jumped, and what it counted is not known.
     Unknown,
 }
 
@@ -109,7 +105,7 @@ impl Dial {
     /// What was counted from one reading to the next.
     pub(super) fn step(&self, last: Amount, now: Amount) -> Step {
         if let Some(delta) = now.less(last) {
-            return Step::Counted(delta);
+            return if self.is_plausible(delta) { Step::Counted(delta) } else { Step::Unknown };
         }
         match self.wrapped(last, now) {
             Some(delta) => Step::Counted(delta),

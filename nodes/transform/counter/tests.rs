@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::transform::kit::testing::{at, build_with, play, with};
+use crate::transform::kit::testing::{apply, at, build_with, play, with};
 
 fn counter(saved: &Saved, rule: &Json) -> Box<dyn Transform> {
     let mut options = json!({ "rules": [rule] });
@@ -83,15 +83,39 @@ fn it_is_stored_after_a_while_and_only_if_something_was_counted() {
     let saved = Saved::default();
     let mut node = counter(&saved, &json!({}));
     assert!(saved.is_wanted() && node.due().is_none());
+    told(&mut *node, &[4]);
+    assert_eq!(node.due(), None, "a tag that is new is stored at once");
+    assert!(saved.take_new().is_some());
     told(&mut *node, &[5, 6]);
     assert_eq!(node.due(), Some(Timestamp(11_000_000)));
     node.tick(Timestamp(11_000_000), &mut Outputs::default());
     let document = String::from_utf8(saved.take_new().unwrap()).unwrap();
-    assert_eq!(document, r#"{"version":1,"tags":{"counter.t":{"raw":6,"total":1,"time":1000000}}}"#);
+    assert_eq!(document, r#"{"version":1,"tags":{"counter.t":{"raw":6,"total":2,"time":1000000}}}"#);
     play(&mut *node, vec![at("counter.t", 1, Value::U64(6))]);
     assert_eq!(node.due(), None);
     node.finish(Timestamp(0), &mut Outputs::default());
     assert_eq!(saved.take_new(), None);
+}
+
+#[test]
+fn a_total_goes_on_if_the_program_was_killed_within_the_first_moment() {
+    let saved = Saved::default();
+    assert_eq!(told(&mut *counter(&saved, &json!({})), &[100]), [0].map(Value::U64));
+    assert_eq!(told(&mut *counter(&saved, &json!({})), &[107]), [7].map(Value::U64));
+}
+
+#[test]
+fn tags_that_come_one_by_one_are_not_stored_each_time() {
+    let saved = Saved::default();
+    let mut node = counter(&saved, &json!({}));
+    let mut stored = 0;
+    for n in 0..1000 {
+        let record = at(&format!("counter.many.{n}"), 0, Value::U64(1));
+        let received = Timestamp(n * 10_000);
+        apply(&mut *node, Batch::one(record, received), &mut Outputs::default());
+        stored += u64::from(saved.take_new().is_some());
+    }
+    assert_eq!(stored, 10);
 }
 
 #[test]
