@@ -24,7 +24,7 @@ pub(crate) struct Filter;
 /// not, or if it is the first of its tag and not Good. What is let go by its tag, or by `quality`, is what was asked for, and
 /// goes in any case.
 ///
-/// A record for which `when` has no answer (a text in arithmetic, another tag that is Bad or has no value yet) and that is
+/// A record for which `when` has no answer (a text in arithmetic or compared with a number, another tag that is Bad or has no value yet) and that is
 /// no change goes to `rejected`; `last_or` puts a value in the place of one that is missing.
 ///
 /// Bad quality: the value of a Bad record is not judged; such a record passes if it is a change, and of those that follow

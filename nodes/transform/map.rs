@@ -28,17 +28,21 @@ pub(crate) struct Map;
 /// the same reason; if it is Uncertain, so is the result. `last_or("line1.speed", 0)` puts a number in the place of what is
 /// missing or Bad. `age("line1.speed")` is by how many seconds it is older than the record.
 /// **Numbers.** `+ - * / % **`; `/` never cuts off: `7 / 2` is 3.5, `floor(7 / 2)` is 3.0. Whole numbers stay whole else, and
-/// `& | ^ << >>` work on them. Singles are read as people see them, 78.4 as 78.4. `abs sign round(x) round(x, places) floor
+/// `& | ^ << >>` work on them; shifted by 64 or more, nothing is left. A whole number of 2⁶³ or more is read as a double, and
+/// loses its last digits. A sign binds most closely: `-3 ** 2` is 9, `-(3 ** 2)` is -9. Singles are read as people see them,
+/// 78.4 as 78.4. `abs sign round(x) round(x, places) floor
 /// ceil trunc sqrt exp ln log10 pow sin cos tan asin acos atan atan2 min max clamp(x, low, high) int float bit(x, n)`.
 /// **Conditions.** `== != < <= > >= && || !`, `if value > 3 { "high" } else { "low" }`,
-/// `switch value { 0 => "off", 1 | 2 => "on", _ => "?" }`.
-/// **Texts.** `text(value) + " bar"`, `number("12.5") text(x) is_number(x) is_text(x) len contains(t, part) starts_with
+/// `switch int(value) { 0 => "off", 1 | 2 => "on", _ => "?" }`. Two numbers compare, or two texts, and `==` and `!=` two booleans;
+/// between others, or with NaN, there is no result. Null compares with nothing: `is_null(value)` asks for it, and `value ?? 0` puts
+/// a number in its place. A `switch` knows only what is exactly so: a double 0.0 is no 0 to it, so write `switch int(value)`.
+/// **Texts.** `text(value) + " bar"`, `number("12.5") text(x) is_number(x) is_text(x) is_null(x) len contains(t, part) starts_with
 /// ends_with lower upper trim`.
-/// There are no loops, no variables and no functions of one's own, and nothing of the machine can be reached.
+/// There are no loops, no variables, no comments and no functions of one's own, and nothing of the machine can be reached.
 ///
 /// A record for which there is no result keeps its value (a new tag gets Null) and becomes Bad: `bad:out_of_range` for
 /// overflow, a division by zero or a result that is not finite, `bad:type_mismatch` for what cannot be worked on, such as a
-/// text in arithmetic, bytes, or a Null, `bad:no_data` for an expression without a result, such as an `if` without `else`.
+/// text in arithmetic or compared with a number, bytes, or a Null, `bad:no_data` for an expression without a result, such as an `if` without `else`.
 /// It is counted as `no_result`. Nothing is ever dropped here: that is for `filter`.
 ///
 /// `rejected` gets what cannot be named: see `tag`.
@@ -178,6 +182,7 @@ impl Mapping {
         let worst = |reason| worse(record.quality, reason);
         let (value, mut quality) = match all.evaluate(&self.value, record) {
             Ok((Value::Null, _)) => return (None, worst(Quality::BAD_NO_DATA)),
+            Ok((Value::F64(value), _)) if !value.is_finite() => return (None, worst(Quality::BAD_OUT_OF_RANGE)),
             Ok(result) => result,
             Err(reason) => return (None, worst(reason)),
         };
@@ -188,9 +193,6 @@ impl Mapping {
                 Ok(_) => Quality::BAD_TYPE_MISMATCH,
                 Err(reason) => reason,
             };
-        }
-        if !quality.is_bad() && matches!(value, Value::F64(value) if !value.is_finite()) {
-            quality = Quality::BAD_OUT_OF_RANGE;
         }
         (Some(value), quality)
     }

@@ -20,6 +20,7 @@ pub(super) const FUNCTIONS: &[(&str, &[usize])] = &[
     ("float", &[1]),
     ("floor", &[1]),
     ("int", &[1]),
+    ("is_null", &[1]),
     ("is_number", &[1]),
     ("is_text", &[1]),
     ("last", &[1]),
@@ -177,6 +178,7 @@ fn conversions(engine: &mut Engine) {
             0..=63 => Ok(x >> n & 1 == 1),
             _ => out_of_range("bit"),
         })
+        .register_fn("is_null", |x: Dynamic| x.is_unit())
         .register_fn("is_number", |x: Dynamic| x.is_int() || x.is_float())
         .register_fn("is_text", |x: Dynamic| x.is_string());
 }

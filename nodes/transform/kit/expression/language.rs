@@ -3,6 +3,7 @@
 use rhai::packages::{ArithmeticPackage, LogicPackage, Package};
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, OptimizationLevel, ParseErrorType, Position, Scope, Stmt, Token};
 
+use super::comparisons;
 use super::functions::{self, FUNCTIONS, READS};
 use super::others::Others;
 use super::{MANUAL, Uses, Wrong};
@@ -25,7 +26,8 @@ pub(super) fn engine(others: &Others) -> Engine {
     let mut engine = Engine::new_raw();
     engine.register_global_module(ArithmeticPackage::new().as_shared_module());
     engine.register_global_module(LogicPackage::new().as_shared_module());
-    engine.set_strict_variables(true).set_optimization_level(OptimizationLevel::Simple);
+    // What is made simpler is not the same: `value && true` would be the value, even if that is no boolean.
+    engine.set_strict_variables(true).set_optimization_level(OptimizationLevel::None);
     engine.set_max_operations(STEPS).set_max_expr_depths(DEEPEST).set_max_string_size(LONGEST_TEXT);
     engine.set_allow_looping(false).set_allow_statement_expression(false).set_allow_shadowing(false);
     for word in ["eval", "print", "debug", "Fn", "call", "curry", "type_of", "is_def_var", "is_shared", "this"] {
@@ -36,9 +38,13 @@ pub(super) fn engine(others: &Others) -> Engine {
     #[expect(deprecated, reason = "it is marked so to say that it may change; the version is pinned")]
     engine.on_parse_token(|token, _, _| match token {
         Token::Divide => Token::Custom(Box::new(DIVIDE.into())),
-        other => other,
+        other => match comparisons::instead_of(&other) {
+            Some(comparison) => Token::Custom(Box::new(comparison.into())),
+            None => other,
+        },
     });
     functions::register(&mut engine, DIVIDE);
+    comparisons::register(&mut engine);
     others.register(&mut engine);
     engine
 }
@@ -51,6 +57,10 @@ pub(super) fn compile(engine: &Engine, scope: &Scope<'_>, text: &str) -> Result<
     }
     if text.trim().is_empty() {
         return Err(wrong(None, "there is nothing in it".to_owned()));
+    }
+    if let Some(mut wrong) = comment(text) {
+        wrong.help = Some("a division that cuts off is floor(value / 2)".to_owned());
+        return Err(wrong);
     }
     let ast = engine.compile_expression_with_scope(scope, text).map_err(|error| Wrong {
         at: place(error.position()),
@@ -91,10 +101,13 @@ fn note(uses: &mut Uses, name: &str) {
 
 /// Checks a call: that there is such a function, that it takes so many arguments, and that `last` names a tag.
 fn call_of(call: &FnCallExpr, at: Position, read: &mut Vec<String>) -> Result<(), Wrong> {
-    if call.op_token.is_some() || call.name == DIVIDE {
+    let wrong = |what: String, help: Option<String>| Err(Wrong { at: place(at), what, help });
+    if comparisons::is_one(&call.name) && call.args.iter().any(|arg| matches!(arg, Expr::Unit(_))) {
+        return wrong("nothing compares with `()`".to_owned(), Some("write is_null(value)".to_owned()));
+    }
+    if call.op_token.is_some() || call.name == DIVIDE || comparisons::is_one(&call.name) {
         return Ok(());
     }
-    let wrong = |what: String, help: Option<String>| Err(Wrong { at: place(at), what, help });
     let Some((name, takes)) = FUNCTIONS.iter().find(|(name, _)| *name == call.name) else {
         return wrong(format!("there is no function `{}`", call.name), Some(MANUAL.to_owned()));
     };
@@ -112,6 +125,32 @@ fn call_of(call: &FnCallExpr, at: Position, read: &mut Vec<String>) -> Result<()
         read.push(tag.to_string());
     }
     Ok(())
+}
+
+/// What Rhai would take for a comment, and so for nothing: in other languages `//` is a division that cuts off.
+fn comment(text: &str) -> Option<Wrong> {
+    let (mut within, mut escaped) = (None, false);
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        match (within, letter) {
+            (Some('"'), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(end), _) if end == letter && !escaped => within = None,
+            (None, '"' | '`') => within = Some(letter),
+            (None, '/') if letters.peek().is_some_and(|(_, next)| matches!(next, '/' | '*')) => {
+                let (before, line) = text[..at].rsplit_once('\n').map_or((0, &text[..at]), |(before, line)| {
+                    (before.matches('\n').count() + 1, line)
+                });
+                let what = "this begins a comment, and there are none here".to_owned();
+                return Some(Wrong { at: Some((before + 1, line.chars().count() + 1)), what, help: None });
+            }
+            _ => {}
+        }
+        escaped = false;
+    }
+    None
 }
 
 fn place(at: Position) -> Option<(usize, usize)> {

@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing that comes over the wire makes an expression panic or run long.
 
+mod comparisons;
 mod functions;
 mod language;
 mod others;
@@ -20,7 +21,7 @@ use super::quality::worse;
 /// What can be named in an expression, for the manual and for help.
 pub(crate) const MANUAL: &str = "known are value, quality, good, time, tag; last(\"t\"), last_or(\"t\", x), age(\"t\"); abs \
     sign round floor ceil trunc sqrt exp ln log10 pow sin cos tan asin acos atan atan2 min max clamp; int float number text \
-    bit is_number is_text; len contains starts_with ends_with lower upper trim";
+    bit is_number is_text is_null; len contains starts_with ends_with lower upper trim";
 
 /// What is wrong with an expression, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,6 +194,11 @@ fn dynamic(value: &Value) -> Option<Dynamic> {
         Value::Text(text) => ImmutableString::from(&**text).into(),
         Value::Bytes(_) => return None,
     })
+}
+
+/// A number of the language as one of the records.
+fn dynamic_number(value: &Dynamic) -> Option<Value> {
+    value.as_int().map(Value::I64).or_else(|_| value.as_float().map(Value::F64)).ok()
 }
 
 /// A result as a value, if it is of a kind that a record can hold.
