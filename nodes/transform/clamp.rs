@@ -2,7 +2,7 @@
 
 use fieldflow_contract::{
     At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform, Value,
+    Role, TagMap, TagSelector, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,12 +22,13 @@ pub(crate) struct Clamp;
 ///
 /// A mark or `good:clamped` is put only on a quality that is better: an Uncertain value that is clamped keeps its reason.
 /// NaN and infinity are outside of any limits and are never made a number: they keep their value and get `bad:out_of_range`,
-/// or are dropped if the rule says `drop`. Text, bytes, booleans and Null keep their value and get `bad:type_mismatch`.
+/// or are dropped if the rule says `drop`. With `drop`, the first record after a change of quality is not dropped but becomes
+/// `bad:out_of_range`, so that no end of a fault is hidden. Text, bytes, booleans and Null keep their value and get `bad:type_mismatch`.
 ///
 /// Bad quality: a Bad record passes as it came, whatever its value; it is told already, and is never dropped.
-/// Restart: nothing to keep.
+/// Restart: nothing is kept over it; before the first record of a tag it counts as Good.
 /// Time: none; the records keep theirs.
-/// Memory: which rule is for which tag, bounded by the table of tags.
+/// Memory: which rule is for which tag, and with `drop` its last quality, bounded by the table of tags.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -64,7 +65,7 @@ pub(crate) enum OnExceed {
     Uncertain,
     /// It is kept, and what is not Bad becomes `bad:out_of_range`.
     Bad,
-    /// The record is dropped, also if it would be the first that is Uncertain; nothing is remembered of it.
+    /// The record is dropped, unless the quality of its tag has changed: then it is kept and becomes `bad:out_of_range`.
     Drop,
 }
 
@@ -117,6 +118,8 @@ fn check(rule: &Rule, at: &At, findings: &mut Findings) {
 
 struct Clamper {
     rules: Rules<Limits>,
+    /// The quality that came last of the tags of which records are dropped.
+    last: TagMap<Quality>,
 }
 
 struct Limits {
@@ -137,7 +140,17 @@ enum Place {
 
 impl Clamper {
     fn new(config: Config) -> Self {
-        Self { rules: Rules::new(config.rules.into_iter().map(|rule| (rule.tags.clone(), Limits::new(&rule)))) }
+        let rules = config.rules.into_iter().map(|rule| (rule.tags.clone(), Limits::new(&rule)));
+        Self { rules: Rules::new(rules), last: TagMap::default() }
+    }
+
+    fn judge(&mut self, record: &Record) -> Fate {
+        let Some(limits) = self.rules.of(record.tag) else { return Fate::Passes };
+        let has_changed = limits.on_exceed == OnExceed::Drop && {
+            let last = self.last.slot(record.tag).get_or_insert(Quality::GOOD);
+            std::mem::replace(last, record.quality) != record.quality
+        };
+        limits.judge(record, has_changed)
     }
 }
 
@@ -184,7 +197,7 @@ impl Limits {
         Place::Outside(Some(integer.filter(|_| is_inside).unwrap_or(Value::F64(limit))))
     }
 
-    fn judge(&self, record: &Record) -> Fate {
+    fn judge(&self, record: &Record, has_changed: bool) -> Fate {
         if record.quality.is_bad() {
             return Fate::Passes;
         }
@@ -195,8 +208,8 @@ impl Limits {
         match (self.place(&record.value), self.on_exceed) {
             (Place::Inside, _) => Fate::Passes,
             (Place::NoNumber, _) => marked(Quality::BAD_TYPE_MISMATCH),
-            (Place::Outside(_), OnExceed::Drop) => Fate::Goes("out_of_range"),
-            (Place::Outside(None), _) | (_, OnExceed::Bad) => marked(Quality::BAD_OUT_OF_RANGE),
+            (Place::Outside(_), OnExceed::Drop) if !has_changed => Fate::Goes("out_of_range"),
+            (Place::Outside(None), _) | (_, OnExceed::Bad | OnExceed::Drop) => marked(Quality::BAD_OUT_OF_RANGE),
             (_, OnExceed::Uncertain) => marked(Quality::UNCERTAIN_OUT_OF_RANGE),
             (Place::Outside(Some(value)), _) => {
                 let quality = if record.quality.is_good() { Quality::GOOD_CLAMPED } else { record.quality };
@@ -213,7 +226,7 @@ fn single(limit: f64) -> Value {
 
 impl Transform for Clamper {
     fn apply(&mut self, batch: Batch, out: &mut Outputs) -> Result<(), Cause> {
-        edit(batch, out, |record| self.rules.of(record.tag).map_or(Fate::Passes, |limits| limits.judge(record)));
+        edit(batch, out, |record| self.judge(record));
         Ok(())
     }
 }

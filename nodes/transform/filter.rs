@@ -1,7 +1,7 @@
 //! `filter`: lets pass what is wanted and lets go what is not.
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
     TagMap, TagSelector, Tally, Transform,
 };
 use schemars::JsonSchema;
@@ -20,8 +20,7 @@ pub(crate) struct Filter;
 /// only, say `tags` beside them; records of other tags pass untouched.
 ///
 /// A change of quality passes every filter: where a record is let go because of its value (`range`, or a `when` that does
-/// not ask for `quality` or `good`), it passes all the same if it is Good, Uncertain or Bad and the one before of its tag was
-/// not, or if it is the first of its tag and not Good. What is let go by its tag, or by `quality`, is what was asked for, and
+/// not ask for `quality` or `good`), it passes all the same if its quality is not that of the one before of its tag, or if it is the first of its tag and not Good. What is let go by its tag, or by `quality`, is what was asked for, and
 /// goes in any case.
 ///
 /// A record for which `when` has no answer (a text in arithmetic or compared with a number, another tag that is Bad or has no value yet) and that is
@@ -31,7 +30,7 @@ pub(crate) struct Filter;
 /// `keep` lets go and `drop` lets pass.
 /// Restart: nothing is kept over it, so the first record of a tag that is not Good passes again.
 /// Time: none; the records keep theirs.
-/// Memory: the last severity of each tag, bounded by the table of tags; one value for each tag that stands in a `last`.
+/// Memory: the last quality of each tag, bounded by the table of tags; one value for each tag that stands in a `last`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -97,21 +96,20 @@ struct Gate {
 struct Known {
     /// Whether the filter is for the tag.
     is_for: bool,
-    /// The severity of its last record; Good before the first.
-    level: Level,
+    /// The quality of its last record; Good before the first.
+    quality: Quality,
 }
 
 impl Gate {
     fn judge(&mut self, record: &Record) -> Fate {
-        let level = record.quality.level();
         let known = self.known.slot(record.tag).get_or_insert_with(|| Known {
             is_for: self.tags.as_ref().is_none_or(|tags| tags.selects(record.tag)),
-            level: Level::Good,
+            quality: Quality::GOOD,
         });
         if !known.is_for {
             return Fate::Passes;
         }
-        let changed = std::mem::replace(&mut known.level, level) != level;
+        let changed = std::mem::replace(&mut known.quality, record.quality) != record.quality;
         let unless_changed = if changed { Fate::Passes } else { Fate::Goes("condition") };
         if let Some(keep) = &mut self.keep {
             match keep.of(record, &mut self.expressions) {

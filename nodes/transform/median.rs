@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
     Span, TagMap, TagSelector, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
@@ -24,8 +24,8 @@ pub(crate) struct Median;
 /// `samples` values late. As long as a tag had fewer values than `samples`, the median is that of those; of an even number of
 /// values it is the lower one of the two in the middle.
 ///
-/// Bad quality: a Bad record passes as it came and is no part of any median. It, and any change between Good and Uncertain,
-/// empties the window of its tag. What is no number keeps its value with `bad:type_mismatch`, NaN and infinity with
+/// Bad quality: a Bad record passes as it came and is no part of any median. Any change of quality empties the window of
+/// its tag. What is no number keeps its value with `bad:type_mismatch`, NaN and infinity with
 /// `bad:out_of_range`.
 /// Restart: nothing is kept over it; the window of each tag fills anew.
 /// Time: the time of the records, for `max_gap` only; values count in the order in which they arrive.
@@ -103,7 +103,7 @@ struct Medians {
 
 /// The last values of a tag.
 struct Window {
-    level: Level,
+    quality: Quality,
     last: Timestamp,
     arrived: VecDeque<Value>,
     sorted: Vec<Value>,
@@ -137,15 +137,14 @@ impl Medians {
         }
         let wrong = if record.quality.is_bad() { None } else { unusable(&record.value) };
         let quality = wrong.unwrap_or(record.quality);
-        let level = quality.level();
-        let anew = || Window { level, last: record.time, arrived: VecDeque::new(), sorted: Vec::new() };
+        let anew = || Window { quality, last: record.time, arrived: VecDeque::new(), sorted: Vec::new() };
         let window = self.windows.slot(record.tag).get_or_insert_with(anew);
         let gap = record.time.since(window.last).max(window.last.since(record.time));
-        if window.level != level || self.max_gap.is_some_and(|most| most < gap) {
+        if window.quality != quality || self.max_gap.is_some_and(|most| most < gap) {
             window.empty();
         }
-        (window.level, window.last) = (level, record.time);
-        match level {
+        (window.quality, window.last) = (quality, record.time);
+        match quality.level() {
             Level::Bad if wrong.is_none() => Fate::Passes,
             Level::Bad => Fate::Becomes(Record { quality, ..record.clone() }),
             _ => Fate::Becomes(Record { value: window.median(record.value.clone(), self.samples), ..*record }),

@@ -1,6 +1,6 @@
 //! Tests of `filter` beside its cases.
 
-use fieldflow_contract::{Quality, Tag, Timestamp, Value};
+use fieldflow_contract::{Tag, Timestamp, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -37,23 +37,23 @@ fn a_range_reads_a_single_as_people_do() {
 }
 
 proptest! {
-    /// Whatever is filtered by value, the severity that a reader last saw of a tag is the one that it has.
+    /// Whatever is filtered by value, the quality that a reader last saw of a tag is the one that it has.
     #[test]
-    fn no_filter_by_value_hides_the_severity_of_a_tag(
-        records in prop::collection::vec((0..2_usize, 0..3_usize, 0..10_i64), 1..60),
+    fn no_filter_by_value_hides_the_quality_of_a_tag(
+        records in prop::collection::vec((0..2_usize, 0..5_usize, 0..10_i64), 1..60),
         drop in any::<bool>(),
     ) {
         let condition = json!({ "range": [3, 6] });
         let mut gate = gate(if drop { json!({ "drop": condition }) } else { json!({ "keep": condition }) });
-        let mut shown = [Level::Good; 2];
+        let mut shown = [Quality::GOOD; 2];
         for (tag, quality, value) in records {
-            let quality = [Quality::GOOD, Quality::UNCERTAIN, Quality::BAD_TIMEOUT][quality];
+            let quality = [Quality::GOOD, Quality::GOOD_CLAMPED, Quality::UNCERTAIN, Quality::BAD_TIMEOUT, Quality::BAD_BUSY][quality];
             let name = Tag::new(&format!("filter.level.{tag}")).unwrap();
             let record = Record { quality, ..Record::good(name, Timestamp(0), Value::I64(value)) };
             if !passed(&mut gate, Batch::one(record, Timestamp(0))).is_empty() {
-                shown[tag] = quality.level();
+                shown[tag] = quality;
             }
-            prop_assert_eq!(shown[tag], quality.level());
+            prop_assert_eq!(shown[tag], quality);
         }
     }
 }
