@@ -45,7 +45,8 @@ pub(super) struct Options {
     #[serde(default)]
     time_format: TimeFormat,
     /// The column of the quality: a word of fieldflow such as `bad:timeout`, an OPC UA status code, or `true` for good and
-    /// `false` for bad. Where it is empty: good. A bad row without any value makes all its tags bad.
+    /// `false` for bad; numbers from 1 to 65535, as of classic OPC, are no such codes and are rejected as `quality`. Where it is
+    /// empty: good. A bad row without any value makes all its tags bad.
     #[serde(default)]
     quality: Option<Column>,
     /// What to do where a field is empty or its column is not there. Default `skip`; a payload in which no value is found at

@@ -126,11 +126,14 @@ impl Head {
 }
 
 /// The quality that a value stands for: a word of fieldflow, a status code of OPC UA, or whether the value is good.
+///
+/// A number that has nothing in the upper half is Good in OPC UA whatever it is, but it is more likely of classic OPC (192 is
+/// good, 64 uncertain) or of Sparkplug (500 is stale), and to take a Bad value for Good is the worst that can happen.
 fn quality(value: &Value) -> Option<Quality> {
     match value {
         Value::Text(word) => word.trim().to_ascii_lowercase().parse().ok(),
-        Value::I64(code) => u32::try_from(*code).ok().map(Quality),
-        Value::U64(code) => u32::try_from(*code).ok().map(Quality),
+        Value::I64(code) => u32::try_from(*code).ok().filter(|code| !(1..=0xFFFF).contains(code)).map(Quality),
+        Value::U64(code) => u32::try_from(*code).ok().filter(|code| !(1..=0xFFFF).contains(code)).map(Quality),
         Value::Bool(good) => Some(if *good { Quality::GOOD } else { Quality::BAD }),
         _ => None,
     }
@@ -211,6 +214,9 @@ mod tests {
             (Value::I64(0x800A_0000), Some(Quality::BAD_TIMEOUT)),
             (Value::Bool(true), Some(Quality::GOOD)),
             (Value::Bool(false), Some(Quality::BAD)),
+            (Value::I64(0), Some(Quality::GOOD)),
+            (Value::I64(192), None),
+            (Value::U64(500), None),
             (Value::I64(-1), None),
             (Value::Text("fine".into()), None),
             (Value::F64(0.0), None),

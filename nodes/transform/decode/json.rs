@@ -29,7 +29,7 @@ pub(super) struct Options {
     /// that one, `$$` the whole message. `[*]` in this path goes through lists in lists. Default: the message is read once.
     #[serde(default)]
     each: Option<String>,
-    /// The path of the text or number that `{name}` stands for. Default: with `each`, the name of the member, or the number of
+    /// The path of the text or number that `{name}` stands for; an empty text is none. Default: with `each`, the name of the member, or the number of
     /// the element counted from 0.
     #[serde(default)]
     name: Option<String>,
@@ -40,7 +40,9 @@ pub(super) struct Options {
     #[serde(default)]
     time_format: TimeFormat,
     /// The path of the quality: a word of fieldflow such as `bad:timeout`, an OPC UA status code, or `true` for good and
-    /// `false` for bad. Where there is none in a message: good. A bad message without any value makes all its tags bad. A
+    /// `false` for bad. Numbers from 1 to 65535 are no such codes: classic OPC has 192 for good, and so has Sparkplug, so they
+    /// are rejected as `quality`. The 0 of such a device is bad, and 0 is good here: read such a number as a tag of its own, and let a
+    /// `map` make the quality of it by `last`. Where there is none in a message: good. A bad message without any value makes all its tags bad. A
     /// value that is `null` is bad in any case, `bad:no_data` if the message gives no other reason.
     #[serde(default)]
     quality: Option<String>,
@@ -137,6 +139,8 @@ struct Plan {
 
 impl Reader {
     pub(super) fn read(&mut self, payload: &[u8], into: &mut Into<'_>) -> Result<(), Why> {
+        // A mark of the byte order, which some programs of Windows write even into JSON, says nothing.
+        let payload = payload.strip_prefix("\u{feff}".as_bytes()).unwrap_or(payload);
         let message: Json = serde_json::from_slice(payload).map_err(|_| Why::Format)?;
         let here = self.names.of(into.from.tag)?;
         let before = into.records.len();
@@ -161,16 +165,17 @@ impl Reader {
 
 impl Plan {
     fn name<'a>(&self, message: &'a Json, element: &'a Json, key: Option<Key<'a>>) -> Option<Cow<'a, str>> {
-        match (&self.name, key) {
+        let name = match (&self.name, key) {
             (Some(path), _) => match path.find(message, element)? {
-                Json::String(text) => Some(text.into()),
+                Json::String(text) => Some(text.as_str().into()),
                 Json::Number(number) => Some(number.to_string().into()),
                 _ => None,
             },
             (None, Some(Key::Member(name))) => Some(name.into()),
             (None, Some(Key::Element(n))) => Some(n.to_string().into()),
             (None, None) => None,
-        }
+        };
+        name.filter(|name: &Cow<'a, str>| !name.is_empty())
     }
 
     fn group(

@@ -38,7 +38,8 @@ pub(crate) struct Decode;
 ///
 /// A payload that does not fit (no JSON, too short a frame, a time that cannot be read, none of the values found) leaves by
 /// `rejected` as it came, whole; the others of its batch go on. So does a record that is neither text nor bytes. The node's
-/// counters tell why: `encoding format layout missing name quality size time type`. A payload may be 1 MiB long, nest 127
+/// counters tell why: `encoding format layout missing name quality size time type`. A list that `each` leads to and that has
+/// nothing in it, or a table that has a header only, says that there is nothing to tell: it is let go as `empty`. A payload may be 1 MiB long, nest 127
 /// levels deep, and give 65536 records.
 ///
 /// Numbers in JSON and CSV become integers where they are, else doubles. The texts `NaN`, `Infinity` and `-Infinity` and an
