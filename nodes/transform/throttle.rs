@@ -26,7 +26,8 @@ pub(crate) struct Throttle;
 /// held.
 ///
 /// Bad quality: the first Bad record passes at once; further ones of the same reason are throttled like any other.
-/// Restart: nothing is kept over it. What is held is emitted when the pipeline stops, and lost if the process is killed.
+/// Restart: nothing is kept over it. What is held is emitted when the pipeline stops, and lost if the process is killed;
+/// so is what had been held and has left, but has not yet arrived at a sink or on a durable edge.
 /// Time: the time of the records says in which period they are, ahead or back. What is held while nothing else comes is
 /// emitted by the clock of the machine. After a clock was set back a new period begins, so it silences nothing.
 /// Memory: one record for each tag that came by, bounded by the table of tags.

@@ -26,7 +26,10 @@ use crate::transform::kit::names;
 /// `uncertain:sub_normal`, one with nothing else is `bad:no_data`, with a `count` of 0. `count` and `good_percent` themselves
 /// stay good. Uncertain values are taken, and make an aggregate `uncertain`. A result beyond the doubles is
 /// `bad:out_of_range`.
-/// Restart: nothing is kept over it. Open windows leave when the program is stopped; when it is killed, they are lost.
+/// Restart: nothing is kept over it. Open windows leave when the program is stopped; when it is killed, they are lost. So are
+/// results that have left, but have not yet arrived at a sink or on a durable edge: a sink that is away when the program is killed
+/// misses them, unless the edge in front of it is durable. What comes again after the kill makes a window of its own, with fewer
+/// values.
 /// Time: the time of the records; the machine's only for windows of which no more comes.
 /// Memory: at most (`size` + `lateness`) / `every` open windows for each tag that came by, bounded by the table of tags. For
 /// `p95` each keeps up to 10,000 values; beyond that it keeps every second one, then every fourth and so on, and is an
