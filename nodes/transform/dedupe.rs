@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Span, TagMap, Timestamp, Transform, Value,
+    Span, TagMap, TagSelector, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::transform::kit::batches::{Fate, edit};
+use crate::transform::kit::rules::Rules;
 
 /// `type: dedupe`
 pub(crate) struct Dedupe;
@@ -26,6 +27,9 @@ pub(crate) struct Dedupe;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The tags to work on: a name, a pattern such as `press.*`, or a list of them; others pass untouched. Default: all.
+    #[serde(default)]
+    pub(crate) tags: Option<TagSelector>,
     /// Longest silence of a tag: an unchanged record still passes when at least this time has gone by since the last one
     /// that passed, such as `60s`. A record that is older than the last one passes too, so that a clock that was set back
     /// silences nothing. Longer than zero. Default: none, an unchanged value never passes again.
@@ -52,11 +56,16 @@ impl NodeSpec for Dedupe {
     }
 
     fn build(config: Config, _: &BuildContext) -> Result<Node, BuildError> {
-        Ok(Node::transform(Gate { max_silence: config.max_silence.map(|span| span.0), last: TagMap::default() }))
+        Ok(Node::transform(Gate {
+            rules: Rules::one(config.tags, ()),
+            max_silence: config.max_silence.map(|span| span.0),
+            last: TagMap::default(),
+        }))
     }
 }
 
 struct Gate {
+    rules: Rules<()>,
     max_silence: Option<Duration>,
     last: TagMap<Passed>,
 }
@@ -71,6 +80,9 @@ struct Passed {
 impl Gate {
     /// Whether the record passes; if so, it is the one that the next is compared with.
     fn passes(&mut self, record: &Record) -> bool {
+        if !self.rules.names(record.tag) {
+            return true;
+        }
         let slot = self.last.slot(record.tag);
         if let Some(last) = slot
             && last.quality == record.quality
@@ -104,7 +116,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn gate(max_silence: Option<Duration>) -> Gate {
-        Gate { max_silence, last: TagMap::default() }
+        Gate { rules: Rules::one(None, ()), max_silence, last: TagMap::default() }
     }
 
     fn record(tag: &str, time: i64, value: Value) -> Record {
