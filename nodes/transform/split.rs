@@ -32,8 +32,8 @@ pub(crate) struct Split;
 ///
 /// A number, a boolean or Null keeps its value and becomes `bad:type_mismatch`, unless it is Bad already.
 ///
-/// Bad quality: a Bad record is not split. With `{index}` in `tag` it becomes a Null of its quality for each piece that the
-/// last record of its tag had, so that none of those tags goes on as if it were Good; else it passes whole, under the tag of the pieces.
+/// Bad quality: a Bad record is not split. With `{index}` in `tag` it becomes a Null of its quality for each piece that a record
+/// of its tag ever had, so that none of those tags goes on as if it were Good; else it passes whole, under the tag of the pieces.
 /// Restart: nothing is kept over it; a Bad record that comes first passes as it came.
 /// Time: none; the pieces have that of the record.
 /// Memory: the tags of the pieces, bounded by the table of tags.
@@ -116,14 +116,14 @@ struct Known {
     is_for: bool,
     /// The tags of its pieces, as far as they came by; one for all if they are not numbered.
     pieces: Vec<Tag>,
-    /// How many pieces the last record had.
-    last: usize,
+    /// The most pieces that a record had.
+    most: usize,
 }
 
 impl Splitter {
     fn known(&mut self, tag: Tag) -> &mut Known {
         let Self { tags, known, .. } = self;
-        known.slot(tag).get_or_insert_with(|| Known { is_for: tags.selects(tag), pieces: Vec::new(), last: 0 })
+        known.slot(tag).get_or_insert_with(|| Known { is_for: tags.selects(tag), pieces: Vec::new(), most: 0 })
     }
 
     /// The tag of a piece; `None` if there is no such name.
@@ -141,12 +141,12 @@ impl Splitter {
     /// Puts the pieces of a record into `passed`; gives it back if it cannot be split.
     fn split(&mut self, mut record: Record, passed: &mut Vec<Record>) -> Result<usize, Record> {
         if record.quality.is_bad() {
-            let last = if self.numbered { self.known(record.tag).last } else { 0 };
-            for piece in 0..last {
+            let most = if self.numbered { self.known(record.tag).most } else { 0 };
+            for piece in 0..most {
                 let Some(tag) = self.tag(record.tag, piece) else { return Err(record) };
                 passed.push(Record::bad(tag, record.time, record.quality));
             }
-            return if last == 0 { self.whole(record, passed) } else { Ok(last) };
+            return if most == 0 { self.whole(record, passed) } else { Ok(most) };
         }
         let pieces = match &record.value {
             Value::Text(text) => pieces(&self.by, text.as_bytes(), true),
@@ -165,7 +165,8 @@ impl Splitter {
             };
             passed.push(Record { tag, value, ..record });
         }
-        self.known(record.tag).last = count;
+        let known = self.known(record.tag);
+        known.most = known.most.max(count);
         Ok(count)
     }
 
