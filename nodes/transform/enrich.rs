@@ -26,7 +26,7 @@ pub(crate) struct Enrich;
 /// and from there into the topic, the database and every template that takes a part of it (`{tag[1]}`).
 ///
 /// Two tags never become one: the first tag that comes by under a name keeps it, and the records of another that would take
-/// the same name go to `rejected`, counted as `collision`. So do those that get no name, counted as `no_name`: the tag has no
+/// the same name go to `rejected`, counted as `collision`. A tag that keeps its own name always has it. So do those that get no name, counted as `no_name`: the tag has no
 /// such part, the new name is empty or longer than 1024 bytes, or the table of tags is full.
 ///
 /// The file is read when the pipeline starts; a change of it takes a restart.

@@ -20,8 +20,9 @@ pub(crate) struct Rename;
 ///
 /// The first rule that names a tag is used; a record that no rule names passes as it came.
 ///
-/// Two tags never become one: the first tag that comes by under a name keeps it (a tag that no rule names has its own), and
-/// the records of another that would take the same name go to `rejected`, counted as `collision`. So do those that get no
+/// Two tags never become one: the first tag that comes by under a name keeps it, and the records of another that would take the
+/// same name go to `rejected`, counted as `collision`. A tag that no rule names always has its own name: one that was given it
+/// goes to `rejected` from then on. So do those that get no
 /// name, counted as `no_name`: the tag has no such part, the new name is empty or longer than 1024 bytes, or the table of tags
 /// is full.
 ///

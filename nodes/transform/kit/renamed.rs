@@ -24,8 +24,8 @@ enum Fate {
     Dropped(&'static str),
 }
 
-/// A transform that gives records new names. The first tag that takes a name keeps it; another that would become the same is
-/// rejected, for two series under one name cannot be told apart again. Both memories are bounded by the table of tags.
+/// A transform that gives records new names. The first tag that takes a name keeps it, unless a tag comes by that has it from
+/// the start; another that would become the same is rejected, for two series under one name cannot be told apart again. Both memories are bounded by the table of tags.
 pub(crate) struct Renamer<F> {
     name: F,
     fates: TagMap<Fate>,
@@ -43,7 +43,13 @@ impl<F: FnMut(Tag) -> Named + Send> Renamer<F> {
             return *fate;
         }
         let new = match (self.name)(tag) {
-            Named::Same => Ok(tag),
+            Named::Same => {
+                // It has its name from the start; whoever took it meanwhile has to give it back.
+                if let Some(other) = self.owners.slot(tag).replace(tag).filter(|other| *other != tag) {
+                    *self.fates.slot(other) = Some(Fate::Refused("collision"));
+                }
+                Ok(tag)
+            }
             Named::New(name) => Tag::new(&name).map_err(|_| Fate::Refused("no_name")),
             Named::Refused(word) => Err(Fate::Refused(word)),
             Named::Dropped(reason) => Err(Fate::Dropped(reason)),
@@ -104,7 +110,12 @@ mod tests {
                 let emission = emission.expect("a record leaves, by one port or the other");
                 if emission.port == Port::DEFAULT {
                     let to = emission.batch.records()[0].tag;
-                    prop_assert_eq!(*owners.entry(to).or_insert(from), from);
+                    // A tag that keeps its own name may take it back from another, and then has it for good.
+                    let owner = owners.entry(to).or_insert(from);
+                    *owner = if from == to { from } else { *owner };
+                    prop_assert_eq!(*owner, from);
+                } else {
+                    prop_assert!(*n != 0, "what keeps its name is not refused");
                 }
             }
         }
