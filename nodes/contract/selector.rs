@@ -26,6 +26,16 @@ impl TagSelector {
         (!names.iter().any(|name| name.contains(['*', '?']))).then_some(names)
     }
 
+    /// Whether this certainly selects all that the other one does: each of its patterns stands here too, or is a name that fits
+    /// one here, or there is a `*` here.
+    pub fn covers(&self, other: &Self) -> bool {
+        let covers = |one: &WildMatch, other: &str| {
+            let pattern = one.pattern();
+            pattern == other || pattern == "*" || (!other.contains(['*', '?']) && one.matches(other))
+        };
+        other.patterns.iter().all(|other| self.patterns.iter().any(|one| covers(one, &other.pattern())))
+    }
+
     /// Whether one of the patterns fits the tag's name.
     pub fn selects(&self, tag: Tag) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(tag.name()))
@@ -87,5 +97,20 @@ mod tests {
         let names = |json: &str| serde_json::from_str::<TagSelector>(json).unwrap().names();
         assert_eq!(names(r#"["a", "b.c"]"#), Some(vec!["a".to_owned(), "b.c".to_owned()]));
         assert_eq!(names(r#"["a", "b?"]"#), None);
+    }
+
+    #[test]
+    fn a_selector_covers_what_it_certainly_selects() {
+        let selector = |json: &str| serde_json::from_str::<TagSelector>(json).unwrap();
+        for (one, other, covers) in [
+            (r#""*""#, r#"["a.*", "b"]"#, true),
+            (r#"["b", "a.*"]"#, r#"["a.*", "b"]"#, true),
+            (r#""a.*""#, r#""a.b""#, true),
+            (r#""a.b""#, r#""a.*""#, false),
+            (r#""a.*""#, r#"["a.b", "b"]"#, false),
+            (r#""?""#, r#""*""#, false),
+        ] {
+            assert_eq!(selector(one).covers(&selector(other)), covers, "{one} {other}");
+        }
     }
 }

@@ -10,8 +10,8 @@ mod tests;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role, Tag,
-    Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role,
+    Tag, Timestamp, Transform, Value,
 };
 
 use self::config::Config;
@@ -118,8 +118,7 @@ impl Alarms {
             let tracked = tags.of(record.tag, || {
                 let told = shelf.take(record.tag.name());
                 let watched = Watched::new(limits, told.map(|told| told.state).unwrap_or_default());
-                let new =
-                    Tracked { name: names.of(record.tag), watched, told, is_uncertain: false, time: record.time };
+                let new = Tracked { name: names.of(record.tag), watched, told, is_uncertain: false, time: record.time };
                 // It was on its way when the program stopped, and nobody knows how far it came.
                 transitions.extend(new.transition());
                 new

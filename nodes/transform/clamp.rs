@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::transform::kit::batches::{Fate, edit};
 use crate::transform::kit::quality::worse;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: clamp`
 pub(crate) struct Clamp;
@@ -84,6 +84,7 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             check(rule, &At::from("rules").index(n), findings);
         }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::transform::kit::batches::{Fate, edit};
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: deadband`
 pub(crate) struct Deadband;
@@ -101,6 +101,7 @@ max_silence: 60s
 
     fn check(config: &Config, findings: &mut Findings) {
         check_times(config.max_silence, config.min_interval, &At::root(), findings);
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             let at = At::from("rules").index(n);
             check(rule, &at, findings);

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::transform::kit::batches::{Frame, rewrite};
 use crate::transform::kit::deadlines::Deadlines;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: debounce`
 pub(crate) struct Debounce;
@@ -28,7 +28,8 @@ pub(crate) struct Debounce;
 ///
 /// Bad quality: every Bad record with another value or another reason than the last one passes at once; repeats are dropped.
 /// Restart: nothing is kept over it, so the first record of each tag passes again. A state that still has to hold is emitted
-/// when the pipeline stops, and lost if the process is killed.
+/// when the pipeline stops, and lost if the process is killed; so is one that has left, but has not yet arrived at a sink or on a
+/// durable edge.
 /// Time: the time of the records says how long a state has held. Where nothing comes that could end it, the clock of the
 /// machine does, from when the node saw its first record.
 /// Memory: two values for each tag that came by, bounded by the table of tags.
@@ -82,6 +83,7 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             if rule.hold.0.is_zero() {
                 findings

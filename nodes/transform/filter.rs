@@ -1,8 +1,8 @@
 //! `filter`: lets pass what is wanted and lets go what is not.
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    TagMap, TagSelector, Tally, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, TagMap, TagSelector, Tally, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

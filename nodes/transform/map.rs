@@ -11,7 +11,7 @@ use crate::transform::kit::batches::Frame;
 use crate::transform::kit::expression::{self, Expression, Expressions};
 use crate::transform::kit::names::{self, Naming};
 use crate::transform::kit::quality::worse;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: map`
 pub(crate) struct Map;
@@ -110,6 +110,7 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             let at = At::from("rules").index(n);
             let expressions = [("value", Some(&rule.value)), ("quality", rule.quality.as_ref())];

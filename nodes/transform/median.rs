@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Span, TagMap, TagSelector, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, Span, TagMap, TagSelector, Timestamp, Transform, Value,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::transform::kit::batches::{Fate, edit};
 use crate::transform::kit::condition::{Qualities, Severity};
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: quality`
 pub(crate) struct SetQuality;
@@ -66,6 +66,8 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        let tags = config.rules.iter().map(|rule| rule.tags.clone().unwrap_or_else(TagSelector::all));
+        rules::check_order(&tags.collect::<Vec<_>>(), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             check(rule, &At::from("rules").index(n), findings);
         }

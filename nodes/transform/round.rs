@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::transform::kit::batches::{Fate, edit};
 use crate::transform::kit::quality::worse;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 use grid::{Grid, Rounded, Significant};
 
 mod grid;
@@ -47,9 +47,11 @@ pub(crate) struct Rule {
     pub(crate) tags: TagSelector,
     /// Digits behind the point, 0 to 15. Integers have none and stay as they are.
     #[serde(default)]
+    #[schemars(range(max = 15))]
     pub(crate) decimals: Option<u32>,
     /// Digits from the first that is not zero, 1 to 15: with 3, 12345 becomes 12300 and 0.012345 becomes 0.0123.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 15))]
     pub(crate) significant: Option<u32>,
     /// The result is a multiple of this, such as 0.25 or 5, in the tag's own unit. From 1e-15 to 1e15.
     #[serde(default)]
@@ -72,6 +74,7 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             check(rule, &At::from("rules").index(n), findings);
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::transform::kit::batches::Frame;
 use crate::transform::kit::deadlines::Deadlines;
 use crate::transform::kit::quality::worse;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: stale`
 pub(crate) struct Stale;
@@ -79,6 +79,7 @@ expect: [press.temperature, press.pressure]
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             let at = At::from("rules").index(n);
             if rule.after.0.is_zero() {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::transform::kit::batches::{Frame, rewrite};
 use crate::transform::kit::deadlines::Deadlines;
 use crate::transform::kit::per_tag::PerTag;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 use door::{Door, Limits};
 
 mod door;
@@ -32,7 +32,8 @@ pub(crate) struct SwingingDoor;
 ///
 /// Bad quality: Bad records are on no line either: they pass when value or reason change.
 /// Restart: nothing is kept over it, so the first record of each tag passes again. What is held is emitted when the pipeline
-/// stops, and lost if the process is killed.
+/// stops, and lost if the process is killed; so is what had been held and has left, but has not yet arrived at a sink or on a
+/// durable edge.
 /// Time: the time of the records. `max_time` also ends by the clock of the machine where nothing else comes. A record that is
 /// older than the one before it begins a new line, so that a clock that was set back silences nothing.
 /// Memory: two records for each tag that came by, bounded by the table of tags.
@@ -78,6 +79,7 @@ rules:
     }
 
     fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
         for (n, rule) in config.rules.iter().enumerate() {
             check(rule, &At::from("rules").index(n), findings);
         }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::transform::kit::names;
+use crate::transform::kit::rules;
 
 /// Watches values against limits and tells when an alarm comes, changes or goes.
 ///
@@ -98,6 +99,7 @@ fn none() -> Span {
 
 /// Reports what the schema cannot see.
 pub(super) fn check(config: &Config, findings: &mut Findings) {
+    rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
     for (n, rule) in config.rules.iter().enumerate() {
         check_rule(rule, &At::from("rules").index(n), findings);
     }

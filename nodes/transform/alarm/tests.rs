@@ -82,10 +82,7 @@ fn a_state_is_kept_over_a_restart() {
     let mut node = alarm(&saved, json!({ "hihi": 20 }));
     assert_eq!(states(&told(&mut *node, values("alarm.kept", &[18.0, 18.0]))), ["hi", "normal"]);
     let document = String::from_utf8(saved.load().unwrap()).unwrap();
-    assert_eq!(
-        document,
-        r#"{"version":1,"tags":{"alarm.kept":{"state":"normal","is_uncertain":false,"time":0}}}"#
-    );
+    assert_eq!(document, r#"{"version":1,"tags":{"alarm.kept":{"state":"normal","is_uncertain":false,"time":0}}}"#);
 }
 
 #[test]

@@ -129,13 +129,24 @@ fn word(text: &str) -> Option<bool> {
     }
 }
 
+/// The words that fieldflow writes everywhere.
+fn not_finite(float: f64) -> &'static str {
+    match float {
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => "NaN",
+    }
+}
+
 fn text(value: &Value) -> Result<Value, Fault> {
     let text: Arc<str> = match value {
         Value::Bool(v) => v.to_string().into(),
         Value::I64(v) => v.to_string().into(),
         Value::U64(v) => v.to_string().into(),
-        Value::F32(v) => v.to_string().into(),
-        Value::F64(v) => v.to_string().into(),
+        Value::F32(v) if v.is_finite() => v.to_string().into(),
+        Value::F32(v) => not_finite(f64::from(*v)).into(),
+        Value::F64(v) if v.is_finite() => v.to_string().into(),
+        Value::F64(v) => not_finite(*v).into(),
         Value::Text(text) => Arc::clone(text),
         Value::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?.into(),
         Value::Null => return Err(Fault::Mismatch),
@@ -172,6 +183,8 @@ mod tests {
             (Value::F64(f64::INFINITY), Kind::F32, Ok(Value::F32(f32::INFINITY))),
             (Value::F32(78.4), Kind::F64, Ok(Value::F64(78.4))),
             (Value::F32(78.4), Kind::Text, Ok(Value::Text("78.4".into()))),
+            (Value::F32(f32::NEG_INFINITY), Kind::Text, Ok(Value::Text("-Infinity".into()))),
+            (Value::F64(f64::INFINITY), Kind::Text, Ok(Value::Text("Infinity".into()))),
             (Value::Text("9223372036854775807".into()), Kind::I64, Ok(Value::I64(i64::MAX))),
             (Value::Text("9223372036854775808".into()), Kind::I64, Err(nearest_i64(false))),
             (Value::Text(" 0xFF ".into()), Kind::U64, Ok(Value::U64(255))),

@@ -3,8 +3,8 @@
 mod convert;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    TagSelector, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, TagSelector, Transform,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use self::convert::{Fault, convert};
 use crate::transform::kit::batches::{Fate, edit};
 use crate::transform::kit::quality::worse;
-use crate::transform::kit::rules::Rules;
+use crate::transform::kit::rules::{self, Rules};
 
 /// `type: cast`
 pub(crate) struct Cast;
@@ -26,7 +26,7 @@ pub(crate) struct Cast;
 /// | `i64`, `u64` | floats rounded as `round` says; `true` is 1; text in decimal, `0x` hex, or as a float |
 /// | `f64`, `f32` | the nearest there is; a single as people see it, 78.4 as 78.4; beyond 2⁵³ (2²⁴ for `f32`) whole numbers lose digits |
 /// | `bool` | 0 is `false` and any other number `true`; text `true on yes 1` and `false off no 0`, in any case |
-/// | `text` | the shortest text that reads back as the same number; `true`, `false`; bytes if they are UTF-8 |
+/// | `text` | the shortest text that reads back as the same number, `NaN`, `Infinity`, `-Infinity`; `true`, `false`; bytes if they are UTF-8 |
 /// | `bytes` | text as UTF-8; numbers only by the type `encode`, which knows their order |
 ///
 /// Spaces around a text that is to be a number or a boolean do not matter. A value that cannot be turned keeps its type and
@@ -121,6 +121,21 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Any).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
+        for (n, rule) in config.rules.iter().enumerate() {
+            let has_room = matches!(rule.to, Kind::Bool | Kind::Text | Kind::Bytes);
+            if has_room && rule.on_overflow != OnOverflow::Bad {
+                findings
+                    .warning(
+                        At::from("rules").index(n).key("on_overflow"),
+                        "there is room for every number in this type",
+                    )
+                    .help("leave the option out: it is for `i64`, `u64`, `f32` and `f64`");
+            }
+        }
     }
 
     fn build(config: Config, _: &BuildContext) -> Result<Node, BuildError> {

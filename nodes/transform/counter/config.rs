@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::count::values;
 use crate::transform::kit::names;
+use crate::transform::kit::rules;
 
 /// Makes a total, a difference or a rate of what a meter counts, across its wraps and its restarts.
 ///
@@ -113,6 +114,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if config.save_every.0.is_zero() {
         findings.error("save_every", "a time longer than zero is wanted here").help("say 10s");
     }
+    rules::check_order(config.rules.iter().map(|rule| &rule.tags), findings);
     for (n, rule) in config.rules.iter().enumerate() {
         check_rule(rule, &At::from("rules").index(n), findings);
     }

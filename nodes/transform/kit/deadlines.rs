@@ -120,7 +120,9 @@ impl Deadlines {
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<(Tag, Duration)> {
         while let Some(Reverse((time, place))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= now) {
             self.queue.pop();
-            let Some((tag, slot)) = self.slots.at(place).filter(|(_, slot)| slot.queued == Some(time)) else { continue };
+            let Some((tag, slot)) = self.slots.at(place).filter(|(_, slot)| slot.queued == Some(time)) else {
+                continue;
+            };
             match slot.due() {
                 Some(due) if due <= now => {
                     (slot.wait, slot.queued) = (None, None);

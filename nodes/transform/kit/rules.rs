@@ -1,6 +1,6 @@
 //! Rules by tag: the first that names a tag is the one for it.
 
-use fieldflow_contract::{Tag, TagMap, TagSelector};
+use fieldflow_contract::{At, Findings, Tag, TagMap, TagSelector};
 
 /// A list of rules, each for some tags. Which rule is for which tag is looked up once and remembered; that memory is bounded
 /// by the table of tags.
@@ -53,9 +53,33 @@ impl<T> Rules<T> {
     }
 }
 
+/// Warns of rules that are never used, because one before them names all of their tags. They stand in `rules`, each with `tags`.
+pub(crate) fn check_order<'a>(rules: impl IntoIterator<Item = &'a TagSelector>, findings: &mut Findings) {
+    let mut before: Vec<&TagSelector> = Vec::new();
+    for (n, tags) in rules.into_iter().enumerate() {
+        if let Some(first) = before.iter().position(|earlier| earlier.covers(tags)) {
+            let at = |n| At::from("rules").index(n).key("tags");
+            findings
+                .warning(at(n), "the rule is never used: one before it names all of its tags, and the first is used")
+                .help("put the rule for fewer tags first")
+                .related(at(first), "the rule before it");
+        }
+        before.push(tags);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_that_is_never_used_is_told() {
+        let selectors = ["a", "b.*", "*", "c", "b.*"].map(|tags| serde_json::from_value(tags.into()).unwrap());
+        let mut findings = Findings::default();
+        check_order(&selectors, &mut findings);
+        let told: Vec<String> = findings.0.iter().map(|found| found.at.to_string()).collect();
+        assert_eq!(told, ["rules[3].tags", "rules[4].tags"]);
+    }
 
     #[test]
     fn the_first_rule_that_names_a_tag_is_the_one_for_it() {

@@ -140,9 +140,9 @@ fn comment(text: &str) -> Option<Wrong> {
             (Some(end), _) if end == letter && !escaped => within = None,
             (None, '"' | '`') => within = Some(letter),
             (None, '/') if letters.peek().is_some_and(|(_, next)| matches!(next, '/' | '*')) => {
-                let (before, line) = text[..at].rsplit_once('\n').map_or((0, &text[..at]), |(before, line)| {
-                    (before.matches('\n').count() + 1, line)
-                });
+                let (before, line) = text[..at]
+                    .rsplit_once('\n')
+                    .map_or((0, &text[..at]), |(before, line)| (before.matches('\n').count() + 1, line));
                 let what = "this begins a comment, and there are none here".to_owned();
                 return Some(Wrong { at: Some((before + 1, line.chars().count() + 1)), what, help: None });
             }
