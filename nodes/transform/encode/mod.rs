@@ -30,7 +30,9 @@ pub(crate) struct Encode;
 /// `json`: the record as everywhere in fieldflow, `{"t":"2026-01-01T00:00:00.000000Z","tag":"a","value":1.5}` with a `quality`
 /// if it is not good; or the `fields` that you name. What is not finite is the text `NaN`, `Infinity` or `-Infinity`.
 /// `csv`: the `columns` in order, quoted as RFC 4180 says; a Null is an empty field.
-/// `line_protocol`: `measurement,labels field=value time`, the time in nanoseconds, integers as `1i`, those beyond 63 bits as
+/// `line_protocol`: `measurement,labels field=value time`; in names a line's end becomes a space, a backslash at the end a slash,
+/// and a measurement that begins with `#`, which would be a comment, gets a backslash in front. The time is in nanoseconds,
+/// integers as `1i`, those beyond 63 bits as
 /// `1u`. A quality that is not good is one more field, `quality="bad:timeout"`, or `temperature_quality` where the value's
 /// field is `temperature`. A Bad value, a Null and what is not finite are left out, so that nobody averages them; then the
 /// quality stands alone, for what is not finite as `bad:out_of_range`.

@@ -105,7 +105,7 @@ impl Condition {
                 .error(at.clone().key("range"), format!("nothing lies between {low} and {high}"))
                 .help("write the lower end first");
         }
-        if let Some(Err(wrong)) = self.when.as_deref().map(expression::check) {
+        if let Some(Err(wrong)) = self.when.as_deref().map(expression::check_condition) {
             let message = wrong.message();
             findings.error(at.clone().key("when"), message).help = wrong.help;
         }

@@ -233,10 +233,14 @@ mod tests {
         let made = ["deadlines.early", "deadlines.late"].map(|name| Tag::new(name).unwrap());
         for tags in [made, [made[1], made[0]]] {
             let mut deadlines = Deadlines::default();
-            tags.iter().for_each(|tag| deadlines.set(*tag, micros(10), Timestamp(0)));
+            for tag in tags {
+                deadlines.set(tag, micros(10), Timestamp(0));
+            }
             assert_eq!(due(&mut deadlines, 0), []);
             assert_eq!(due(&mut deadlines, 10), tags);
-            tags.iter().for_each(|tag| deadlines.set(*tag, micros(10), Timestamp(0)));
+            for tag in tags {
+                deadlines.set(tag, micros(10), Timestamp(0));
+            }
             assert_eq!(deadlines.drain().collect::<Vec<_>>(), tags);
         }
     }

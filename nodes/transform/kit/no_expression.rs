@@ -28,7 +28,7 @@ impl Expression {
     }
 }
 
-pub(crate) fn check(_: &str) -> Result<(), Wrong> {
+pub(crate) fn check_condition(_: &str) -> Result<(), Wrong> {
     Err(Wrong { help: Some("build fieldflow with the feature `expressions`".to_owned()) })
 }
 

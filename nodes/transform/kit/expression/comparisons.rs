@@ -9,9 +9,10 @@ use super::dynamic_number;
 use crate::transform::kit::number::compare;
 
 type Answer = Result<bool, Box<EvalAltResult>>;
+type Comparison = fn(Dynamic, Dynamic) -> Answer;
 
 /// What stands in the place of Rhai's operator, and how closely it binds, as that does.
-const OPERATORS: &[(Token, &str, u8, fn(Dynamic, Dynamic) -> Answer)] = &[
+const OPERATORS: &[(Token, &str, u8, Comparison)] = &[
     (Token::EqualsTo, "≡", 90, |one, two| equal(&one, &two)),
     (Token::NotEqualsTo, "≠", 90, |one, two| equal(&one, &two).map(|equal| !equal)),
     (Token::LessThan, "≺", 130, |one, two| order(&one, &two).map(Ordering::is_lt)),

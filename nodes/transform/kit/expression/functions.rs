@@ -48,6 +48,10 @@ pub(super) const FUNCTIONS: &[(&str, &[usize])] = &[
 /// Those whose first argument is the name of another tag.
 pub(super) const READS: &[&str] = &["last", "last_or", "age"];
 
+/// Those that may come to true or false.
+pub(super) const ANSWERS: &[&str] =
+    &["bit", "contains", "ends_with", "is_null", "is_number", "is_text", "last", "last_or", "starts_with"];
+
 type Result<T> = std::result::Result<T, Box<EvalAltResult>>;
 
 fn out_of_range<T>(what: &str) -> Result<T> {

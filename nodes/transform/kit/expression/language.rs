@@ -4,7 +4,7 @@ use rhai::packages::{ArithmeticPackage, LogicPackage, Package};
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, OptimizationLevel, ParseErrorType, Position, Scope, Stmt, Token};
 
 use super::comparisons;
-use super::functions::{self, FUNCTIONS, READS};
+use super::functions::{self, ANSWERS, FUNCTIONS, READS};
 use super::others::Others;
 use super::{MANUAL, Uses, Wrong};
 
@@ -87,6 +87,34 @@ pub(super) fn compile(engine: &Engine, scope: &Scope<'_>, text: &str) -> Result<
         Some(wrong) => Err(wrong),
         None => Ok((ast, uses, read)),
     }
+}
+
+/// Whether an expression can come to `true` or `false`: whether what it does last is neither arithmetic nor a function of
+/// numbers or texts, nor is it a number or a text.
+pub(super) fn can_be_condition(ast: &AST) -> bool {
+    let mut can_be = true;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let call = match path.last() {
+            Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => call,
+            Some(ASTNode::Expr(
+                Expr::IntegerConstant(..)
+                | Expr::FloatConstant(..)
+                | Expr::StringConstant(..)
+                | Expr::InterpolatedString(..),
+            )) => {
+                can_be = false;
+                return false;
+            }
+            // The expression itself is the first that is walked to, within its statement.
+            Some(ASTNode::Stmt(Stmt::Expr(_))) => return true,
+            _ => return false,
+        };
+        let name = call.name.as_str();
+        let is_number = ["+", "-", "*", "%", "**", "<<", ">>", DIVIDE].contains(&name);
+        can_be = !is_number && (!FUNCTIONS.iter().any(|(known, _)| *known == name) || ANSWERS.contains(&name));
+        false
+    });
+    can_be
 }
 
 fn note(uses: &mut Uses, name: &str) {

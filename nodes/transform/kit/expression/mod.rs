@@ -76,6 +76,16 @@ pub(crate) fn check(text: &str) -> Result<(), Wrong> {
     Expressions::default().compile(text).map(drop)
 }
 
+/// The same of one that is to be a condition: it has to come to true or false.
+pub(crate) fn check_condition(text: &str) -> Result<(), Wrong> {
+    let expression = Expressions::default().compile(text)?;
+    if language::can_be_condition(&expression.ast) {
+        return Ok(());
+    }
+    let help = Some("compare it with something, such as `value > 3`".to_owned());
+    Err(Wrong { at: None, what: "it never comes to true or false".to_owned(), help })
+}
+
 /// The expressions of one node, and the last values of the other tags that they read.
 pub(crate) struct Expressions {
     engine: Engine,

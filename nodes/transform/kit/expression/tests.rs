@@ -123,6 +123,28 @@ fn what_is_wrong_is_found_with_its_place_before_the_run() {
 }
 
 #[test]
+fn a_condition_that_is_none_is_found() {
+    for text in ["value + 1", "3", "\"on\"", "`${value}`", "abs(value)", "value / 2", "-value"] {
+        assert!(check_condition(text).is_err(), "{text}");
+    }
+    for text in [
+        "value",
+        "value > 3",
+        "!good",
+        "good && value > 3",
+        "value + 1 == 3",
+        "bit(value, 3)",
+        "last(\"a\")",
+        "if good { value > 3 } else { false }",
+        "switch int(value) { 0 => true, _ => false }",
+        "true",
+        "value ?? false",
+    ] {
+        assert_eq!(check_condition(text), Ok(()), "{text}");
+    }
+}
+
+#[test]
 fn another_tag_lends_its_value_and_its_doubt() {
     let mut all = Expressions::default();
     let sum = all.compile("value + last(\"expression.limit\")").unwrap();
