@@ -41,7 +41,7 @@ pub(crate) struct Expressions {
 impl Expressions {
     #[expect(clippy::unused_self, reason = "the same face as the real one")]
     pub(crate) fn compile(&mut self, text: &str) -> Result<Expression, Wrong> {
-        match check(text) {
+        match check_condition(text) {
             Ok(()) => Err(Wrong { help: None }),
             Err(wrong) => Err(wrong),
         }
