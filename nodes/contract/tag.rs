@@ -18,7 +18,10 @@ static NAMES: [OnceLock<Chunk>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 static INDEX: Mutex<Option<HashMap<&'static str, u32>>> = Mutex::new(None);
 
 /// The identity of a measured thing, such as `press.temperature`; for raw messages the topic.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// It has no order: that of the table depends on which names the process saw first, and would be another one each time. What
+/// needs an order takes that of the names, or numbers what arrives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tag(u32);
 
 /// The name is too long, or the table of tags is full.

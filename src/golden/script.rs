@@ -1,6 +1,6 @@
 //! What stands in the place of a source: it emits what a file says, when the file says so.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -206,7 +206,7 @@ impl Source for Player {
 
     /// One Bad record for each tag of the file.
     fn outage(&mut self, cause: &Cause, now: Timestamp) -> Option<Batch> {
-        let mut seen = BTreeSet::<Tag>::new();
+        let mut seen = HashSet::<Tag>::new();
         let records = self.script.lines.iter().flat_map(|line| &line.records);
         let tags = records.map(|record| record.tag).filter(|tag| seen.insert(*tag));
         Batch::new(tags.map(|tag| Record::bad(tag, now, cause.quality)).collect(), now)
