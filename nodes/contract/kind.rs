@@ -1,5 +1,6 @@
 //! What an author writes for one `type:`, and what the engine sees of it.
 
+use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -249,9 +250,9 @@ pub trait NodeKind: Send + Sync {
     /// Reads the options. They have passed the schema, so what is found here is beyond it.
     fn prepare(&self, options: serde_json::Value) -> Result<Box<dyn Prepared>, Box<Finding>>;
     /// See [`NodeSpec::check_together`].
-    fn check_together(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<Clash>;
+    fn check_together(&self, nodes: &Together<'_, dyn Prepared>) -> Vec<Clash>;
     /// See [`NodeSpec::describe`].
-    fn describe(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<String>;
+    fn describe(&self, nodes: &Together<'_, dyn Prepared>) -> Vec<String>;
     /// See [`NodeSpec::simulate`]; the options of all nodes of this type, each with the folder of its pipeline file.
     fn simulate(
         &self,
@@ -274,6 +275,10 @@ pub trait Prepared: Send + Sync {
     fn check_files(&self, base_dir: &Path, findings: &mut Findings);
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
+    /// Its options, as [`NodeSpec::Config`]; none if it only stands in for a node.
+    fn config(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl<S: NodeSpec> NodeKind for S {
@@ -302,11 +307,11 @@ impl<S: NodeSpec> NodeKind for S {
         Ok(Box::new(Ready::<S> { config }))
     }
 
-    fn check_together(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<Clash> {
+    fn check_together(&self, nodes: &Together<'_, dyn Prepared>) -> Vec<Clash> {
         all_read::<S>(nodes).map_or_else(Vec::new, |nodes| S::check_together(&nodes))
     }
 
-    fn describe(&self, nodes: &Together<'_, &serde_json::Value>) -> Vec<String> {
+    fn describe(&self, nodes: &Together<'_, dyn Prepared>) -> Vec<String> {
         all_read::<S>(nodes).map_or_else(Vec::new, |nodes| S::describe(&nodes))
     }
 
@@ -331,9 +336,9 @@ impl<S: NodeSpec> NodeKind for S {
     }
 }
 
-/// The options of all nodes; `None` if those of one cannot be read, which was told of that node.
-fn all_read<'a, S: NodeSpec>(nodes: &Together<'a, &serde_json::Value>) -> Option<Together<'a, S::Config>> {
-    let read = |(name, options): &(&'a str, &serde_json::Value)| Some((*name, read_options((*options).clone()).ok()?));
+/// The options of all nodes; `None` if one of them is of another type.
+fn all_read<'a, S: NodeSpec>(nodes: &Together<'a, dyn Prepared>) -> Option<Together<'a, S::Config>> {
+    let read = |(name, node): &(&'a str, &'a dyn Prepared)| Some((*name, node.config()?.downcast_ref()?));
     Some(Together { nodes: nodes.nodes.iter().map(read).collect::<Option<_>>()?, base_dir: nodes.base_dir })
 }
 
@@ -378,5 +383,9 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {
         S::build(self.config.clone(), context)
+    }
+
+    fn config(&self) -> Option<&dyn Any> {
+        Some(&self.config)
     }
 }

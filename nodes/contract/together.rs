@@ -5,10 +5,9 @@ use std::path::Path;
 use crate::finding::{At, Finding};
 
 /// The nodes of one type in a file, with which nothing is wrong as far as each goes by itself.
-#[derive(Debug, Clone)]
-pub struct Together<'a, C> {
+pub struct Together<'a, C: ?Sized> {
     /// The name and the options of each, in the order of the file.
-    pub nodes: Vec<(&'a str, C)>,
+    pub nodes: Vec<(&'a str, &'a C)>,
     /// The folder of the file, for what the options include.
     pub base_dir: &'a Path,
 }

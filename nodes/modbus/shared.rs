@@ -4,6 +4,7 @@ use fieldflow_contract::{At, Clash, Findings, Severity, Span, Together};
 
 use super::config::{Config, Settings};
 use super::describe::{Described, describe, rounded};
+use super::line::LineOptions;
 
 /// A line and the nodes that use it.
 pub(super) struct Shared<'a> {
@@ -16,8 +17,10 @@ struct Member<'a> {
     place: usize,
     name: &'a str,
     unit: u8,
-    settings: Settings,
+    line: LineOptions,
     plans: Vec<Described>,
+    /// Where the interval of each plan is written.
+    intervals: Vec<At>,
 }
 
 impl<'a> Shared<'a> {
@@ -27,8 +30,11 @@ impl<'a> Shared<'a> {
         for (place, (name, config)) in nodes.nodes.iter().enumerate() {
             // What is wrong with a node by itself was told at it.
             let Some(settings) = config.resolve(Some(nodes.base_dir), &mut Findings::default()) else { continue };
-            let key = settings.line.key();
-            let member = Member { place, name, unit: config.unit, plans: describe(&settings), settings };
+            let plans = describe(&settings);
+            let intervals = plans.iter().map(|plan| interval(&settings, plan)).collect();
+            let line = settings.line;
+            let key = line.key();
+            let member = Member { place, name, unit: config.unit, line, plans, intervals };
             match lines.iter_mut().find(|(other, _)| *other == key) {
                 Some((_, line)) => line.members.push(member),
                 None => lines.push((key, Self { members: vec![member] })),
@@ -39,8 +45,7 @@ impl<'a> Shared<'a> {
 
     /// The plan in lines.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.members.first().map(|member| member.settings.line.name()).into_iter().collect();
+        let mut lines: Vec<String> = self.members.first().map(|member| member.line.name()).into_iter().collect();
         for Member { name, unit, plans, .. } in &self.members {
             lines.push(format!("  {name} (unit {unit})"));
             for plan in plans {
@@ -63,7 +68,7 @@ impl<'a> Shared<'a> {
     fn disagreements(&self) -> Vec<Clash> {
         let Some((first, rest)) = self.members.split_first() else { return Vec::new() };
         let differs = |member: &Member<'_>| {
-            let option = first.settings.line.difference(&member.settings.line)?;
+            let option = first.line.difference(&member.line)?;
             let message = format!("`{}` and `{}` share a line, but not its `{option}`", first.name, member.name);
             let help = format!("a line is run in one way only: write the same `{option}` in both");
             let others = vec![(first.place, At::from(option), format!("`{}` has another one", first.name))];
@@ -81,7 +86,8 @@ impl<'a> Shared<'a> {
         let plans = || self.members.iter().flat_map(|member| &member.plans);
         // The one that takes most is the one to mend.
         let heaviest = self.members.iter().max_by(|one, other| one.load().total_cmp(&other.load()))?;
-        let plan = heaviest.plans.iter().max_by(|one, other| one.load().total_cmp(&other.load()))?;
+        let plans_there = heaviest.plans.iter().zip(&heaviest.intervals);
+        let (plan, interval) = plans_there.max_by(|(one, _), (other, _)| one.load().total_cmp(&other.load()))?;
         let percent = format!("{:.0} %", 100.0 * load);
         let all_alike = plans().all(|other| other.every == plan.every);
         let mut message = if all_alike {
@@ -101,7 +107,7 @@ impl<'a> Shared<'a> {
             .collect();
         let help =
             "read less often, or fewer tags, or join requests with `max_gap`, or give the line a higher baud rate";
-        Some(clash(heaviest.place, Severity::Warning, heaviest.interval(plan), message, help, others))
+        Some(clash(heaviest.place, Severity::Warning, interval.clone(), message, help, others))
     }
 
     /// The speed of the line, if it is known.
@@ -118,14 +124,14 @@ impl Member<'_> {
     fn load(&self) -> f64 {
         self.plans.iter().map(Described::load).sum()
     }
+}
 
-    /// Where the interval of a plan is written: a tag may have its own.
-    fn interval(&self, plan: &Described) -> At {
-        let own = self.settings.points.iter().find(|point| point.every == plan.every);
-        match own {
-            Some(point) if plan.every != self.settings.every => At::from("tags").key(&point.name).key("every"),
-            _ => "every".into(),
-        }
+/// Where the interval of a plan is written: a tag may have its own.
+fn interval(settings: &Settings, plan: &Described) -> At {
+    let own = settings.points.iter().find(|point| point.every == plan.every);
+    match own {
+        Some(point) if plan.every != settings.every => At::from("tags").key(&point.name).key("every"),
+        _ => "every".into(),
     }
 }
 
@@ -154,7 +160,8 @@ mod tests {
             config.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
             serde_json::from_value(config).unwrap()
         };
-        let nodes = NAMES.into_iter().zip(nodes.iter().map(config)).collect();
+        let configs: Vec<Config> = nodes.iter().map(config).collect();
+        let nodes = NAMES.into_iter().zip(&configs).collect();
         let together = Together { nodes, base_dir: std::path::Path::new(".") };
         let text = |Clash { node, finding, others }: Clash| {
             let others: Vec<_> = others.iter().map(|(node, at, what)| format!("; n{node}.{at}: {what}")).collect();

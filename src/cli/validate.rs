@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
 fn plan(graph: &Graph, kinds: Kinds) {
     for kind in kinds {
         let of_kind = graph.nodes().filter(|node| node.kind.type_name() == kind.type_name());
-        let nodes = of_kind.map(|node| (node.name.as_str(), &node.options)).collect();
+        let nodes = of_kind.map(|node| (node.name.as_str(), &*node.prepared)).collect();
         for line in kind.describe(&Together { nodes, base_dir: &graph.base_dir }) {
             output::data(format_args!("{}\n", graph.secrets.hide(&line)));
         }

@@ -27,12 +27,12 @@ pub(super) fn check(
         let found = found.at(Place::new(source, nodes.key.span.clone()));
         report.push(found.help("it needs at least a source and a sink"));
     }
-    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new(), items: Vec::new() };
-    let nodes: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
+    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new() };
+    let ready: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
     for kind in kinds {
-        checker.together(*kind, &nodes);
+        checker.together(*kind, &ready, nodes.value.entries());
     }
-    nodes
+    ready
 }
 
 struct Checker<'a> {
@@ -43,8 +43,6 @@ struct Checker<'a> {
     report: &'a mut Report,
     /// The schema of each type that was met.
     schemas: HashMap<&'static str, serde_json::Value>,
-    /// The options of each node that is ready, by its name, and where the name stands.
-    items: Vec<(String, Item, Range<usize>)>,
 }
 
 impl Checker<'_> {
@@ -138,14 +136,13 @@ impl Checker<'_> {
             return None;
         }
         let ports = prepared.ports();
-        self.items.push((entry.key.value.clone(), item, entry.key.span.clone()));
         Some(ReadyNode { options, prepared: prepared.into(), ports })
     }
 
     /// Reports what is wrong between the nodes of a type.
-    fn together(&mut self, kind: &'static dyn NodeKind, nodes: &[NodeEntry]) {
+    fn together(&mut self, kind: &'static dyn NodeKind, nodes: &[NodeEntry], entries: &[Entry]) {
         let of_kind = nodes.iter().filter(|node| node.kind.is_some_and(|other| other.type_name() == kind.type_name()));
-        let ready = of_kind.filter_map(|node| Some((node.name.as_str(), &node.ready.as_ref()?.options))).collect();
+        let ready = of_kind.filter_map(|node| Some((node.name.as_str(), &*node.ready.as_ref()?.prepared))).collect();
         let together = Together { nodes: ready, base_dir: self.base_dir };
         if together.nodes.is_empty() {
             return;
@@ -153,12 +150,13 @@ impl Checker<'_> {
         for Clash { node, finding, others } in kind.check_together(&together) {
             let item = |node: usize| {
                 let (name, _) = together.nodes.get(node)?;
-                self.items.iter().find(|(other, ..)| other == name)
+                let entry = entries.iter().find(|entry| entry.key.value == *name)?;
+                Some((&entry.value, &entry.key.span))
             };
-            let Some((_, options, key)) = item(node) else { continue };
+            let Some((options, key)) = item(node) else { continue };
             let mut found = self.diagnostic(code(&finding), finding, options, key);
             for (other, at, what) in others {
-                if let Some((_, options, key)) = item(other) {
+                if let Some((options, key)) = item(other) {
                     found = found.related(Place::new(self.source, options.place_of(&at, key)), what);
                 }
             }

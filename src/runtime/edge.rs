@@ -1,4 +1,4 @@
-//! The memory edge: a bounded channel with a policy for when it is full, and a ledger that adds up at every moment.
+//! The memory edge: a bounded queue with a policy for when it is full, and a ledger that adds up at every moment.
 //!
 //! Deliveries travel through an `async-channel`; the account beside it holds the figures and is what decides whether there
 //! is room. Only the sender puts deliveries in, so order is kept; the sender holds a receiver of its own, by which it takes
@@ -53,8 +53,7 @@ impl Item {
 
 /// Makes an edge: its two ends, and the handle by which it is observed.
 pub(super) fn edge(from: String, to: String, options: &EdgeOptions) -> (EdgeSender, EdgeReceiver, Arc<EdgeAccount>) {
-    // A batch holds at least one record, so there are never more batches than records.
-    let (sender, receiver) = async_channel::bounded(options.capacity);
+    let (sender, receiver) = channel();
     let account = Arc::new(EdgeAccount {
         from,
         to,
@@ -66,6 +65,13 @@ pub(super) fn edge(from: String, to: String, options: &EdgeOptions) -> (EdgeSend
     let ends = (Arc::clone(&account), Arc::clone(&account));
     let sender = EdgeSender { sender, behind: receiver.clone(), when_full: options.when_full, account: ends.0 };
     (sender, EdgeReceiver { receiver: Box::pin(receiver), account: ends.1 }, account)
+}
+
+/// Nothing is sent that the account has no room for. A bounded channel would take the memory for its whole capacity, of batches
+/// of one record each, before the first one came: three quarters of a MiB an edge.
+#[expect(clippy::disallowed_methods, reason = "the account is what bounds it")]
+fn channel() -> (Sender<Item>, Receiver<Item>) {
+    async_channel::unbounded()
 }
 
 /// The figures of an edge.
