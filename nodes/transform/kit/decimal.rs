@@ -13,6 +13,17 @@ pub(crate) const PLACES: usize = 9;
 
 const TEN: [f64; PLACES + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
+/// 1, 10, 100, … as integers. Looked up, as working them out costs more than all the rest of an exact sum.
+pub(crate) const POWERS: [i64; PLACES + 1] = {
+    let mut powers = [1; PLACES + 1];
+    let mut at = 1;
+    while at <= PLACES {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
+
 /// Up to here every integer is a double.
 const WHOLE: u128 = 1 << 53;
 

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use fieldflow_contract::{Quality, Value};
 
-use super::decimal::{PLACES, digits, divide, double_of};
+use super::decimal::{PLACES, POWERS, digits, divide, double_of};
 
 /// Up to here every integer is a double.
 const WHOLE: u128 = 1 << 53;
@@ -58,10 +58,10 @@ pub(crate) fn slope(from: &Value, to: &Value, per: u64, over: u64) -> Option<f64
     let exactly = || {
         let ((from, less), (to, more)) = (digits(from)?, digits(to)?);
         let places = less.max(more);
-        let from = from.checked_mul(10_i128.pow((places - less) as u32))?;
-        let to = to.checked_mul(10_i128.pow((places - more) as u32))?;
+        let from = from.checked_mul(i128::from(POWERS[places - less]))?;
+        let to = to.checked_mul(i128::from(POWERS[places - more]))?;
         let top = to.checked_sub(from)?.checked_mul(i128::from(per))?;
-        let divisor = 10_u128.pow(places as u32).checked_mul(u128::from(over))?;
+        let divisor = u128::from(POWERS[places].unsigned_abs()).checked_mul(u128::from(over))?;
         (divisor < DIVISOR).then(|| share(top, divisor))
     };
     let plainly = || Some((number(to)? - number(from)?) * per as f64 / over as f64);
@@ -113,7 +113,7 @@ impl Sum {
         if self.plain.is_none() {
             let exactly = || {
                 let (digits, places) = digits(value)?;
-                let unit = i128::from(times).checked_mul(10_i128.pow((PLACES - places) as u32))?;
+                let unit = i128::from(times).checked_mul(i128::from(POWERS[PLACES - places]))?;
                 self.exact.checked_add(digits.checked_mul(unit)?)
             };
             if let Some(sum) = exactly() {

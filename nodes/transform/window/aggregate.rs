@@ -74,6 +74,7 @@ impl Needs {
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     pub(super) start: Timestamp,
+    next_start: Timestamp,
     /// Records of any quality.
     records: u64,
     good: u64,
@@ -83,6 +84,13 @@ pub(super) struct Window {
     has_fractions: bool,
     sum: Sum,
     extremes: Option<(Value, Value)>,
+    /// Made when the first value comes that it is needed for.
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What few ask for. A window that is short of it stays where the processor finds it quickly.
+#[derive(Debug, Clone)]
+struct Seldom {
     first: Option<(Timestamp, Value)>,
     last: Option<(Timestamp, Value)>,
     mean: f64,
@@ -91,10 +99,18 @@ pub(super) struct Window {
     steps: Steps,
 }
 
+impl Seldom {
+    fn new(next_start: Timestamp) -> Box<Self> {
+        let (samples, steps) = (Samples::default(), Steps::new(next_start));
+        Box::new(Self { first: None, last: None, mean: 0.0, squares: 0.0, samples, steps })
+    }
+}
+
 impl Window {
     pub(super) fn new(start: Timestamp, next_start: Timestamp) -> Self {
         Self {
             start,
+            next_start,
             records: 0,
             good: 0,
             values: 0,
@@ -102,12 +118,7 @@ impl Window {
             has_fractions: false,
             sum: Sum::default(),
             extremes: None,
-            first: None,
-            last: None,
-            mean: 0.0,
-            squares: 0.0,
-            samples: Samples::default(),
-            steps: Steps::new(next_start),
+            seldom: None,
         }
     }
 
@@ -125,8 +136,12 @@ impl Window {
             self.take(time, value, as_number, needs);
         }
         if needs.any([Aggregate::TimeAvg]) {
-            self.steps.add(time, as_number);
+            self.seldom().steps.add(time, as_number);
         }
+    }
+
+    fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_with(|| Seldom::new(self.next_start))
     }
 
     fn take(&mut self, time: Timestamp, value: &Value, as_number: &Value, needs: Needs) {
@@ -144,21 +159,24 @@ impl Window {
             }
         }
         if needs.any([Aggregate::First, Aggregate::Last]) {
-            if self.first.as_ref().is_none_or(|(first, _)| time < *first) {
-                self.first = Some((time, value.clone()));
+            let Seldom { first, last, .. } = self.seldom();
+            if first.as_ref().is_none_or(|(first, _)| time < *first) {
+                *first = Some((time, value.clone()));
             }
-            if self.last.as_ref().is_none_or(|(last, _)| *last <= time) {
-                self.last = Some((time, value.clone()));
+            if last.as_ref().is_none_or(|(last, _)| *last <= time) {
+                *last = Some((time, value.clone()));
             }
         }
         if needs.any([Aggregate::Stddev, Aggregate::P95]) {
             let x = number(as_number).unwrap_or(f64::NAN);
             // Welford: no difference of large squares.
-            let from_mean = x - self.mean;
-            self.mean += from_mean / self.values as f64;
-            self.squares += from_mean * (x - self.mean);
+            let values = self.values as f64;
+            let Seldom { mean, squares, samples, .. } = self.seldom();
+            let from_mean = x - *mean;
+            *mean += from_mean / values;
+            *squares += from_mean * (x - *mean);
             if needs.any([Aggregate::P95]) {
-                self.samples.add(x);
+                samples.add(x);
             }
         }
     }
@@ -172,8 +190,8 @@ impl Window {
         is_partial: bool,
         carry: &mut Option<Value>,
     ) -> Vec<(Value, Quality)> {
-        let steps = std::mem::replace(&mut self.steps, Steps::new(end));
-        let time_avg = steps.average(carry, self.start, end);
+        let steps = self.seldom.as_mut().map(|seldom| std::mem::replace(&mut seldom.steps, Steps::new(end)));
+        let time_avg = steps.and_then(|steps| steps.average(carry, self.start, end));
         of.iter().map(|aggregate| self.result(*aggregate, time_avg, is_partial)).collect()
     }
 
@@ -190,13 +208,13 @@ impl Window {
                 let whole = self.sum.whole().filter(|_| !self.has_fractions);
                 (Some(whole.unwrap_or_else(|| Value::F64(self.sum.over(1)))), false)
             }
-            Aggregate::First => (self.first.take().map(|(_, first)| first), false),
-            Aggregate::Last => (self.last.take().map(|(_, last)| last), false),
+            Aggregate::First => (self.seldom().first.take().map(|(_, first)| first), false),
+            Aggregate::Last => (self.seldom().last.take().map(|(_, last)| last), false),
             Aggregate::Stddev => {
                 let others = (self.values - 1).max(1) as f64;
-                (Some(Value::F64((self.squares / others).sqrt())), false)
+                (Some(Value::F64((self.seldom().squares / others).sqrt())), false)
             }
-            Aggregate::P95 => (self.samples.p95().map(Value::F64), false),
+            Aggregate::P95 => (self.seldom().samples.p95().map(Value::F64), false),
         };
         let quality = match &value {
             None => Quality::BAD_NO_DATA,
