@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use tokio::sync::Mutex;
 
 use crate::memory::Memory;
-use crate::peers::Peer;
+use crate::peers::{Peer, Way};
 use crate::pipeline::{self, Pipeline, Record};
 
 /// Held by each test while it runs.
@@ -54,11 +54,9 @@ impl Device {
     }
 
     /// The options of a node that reads the tags of a unit.
-    pub(crate) fn node(&self, unit: u8, port: u16, every: &str) -> String {
+    pub(crate) fn node(&self, unit: u8, url: &str, every: &str) -> String {
         let tags = &self.tags[&unit];
-        format!(
-            "    type: modbus\n    url: tcp://127.0.0.1:{port}\n    unit: {unit}\n    every: {every}\n    tags:\n{tags}"
-        )
+        format!("    type: modbus\n    url: {url}\n    unit: {unit}\n    every: {every}\n    tags:\n{tags}")
     }
 
     /// Whether a record is what its tag must come out as.
@@ -73,24 +71,23 @@ impl Device {
     }
 
     /// The options of a node that writes the tags of a unit for which there are commands.
-    pub(crate) fn writer(&self, unit: u8, port: u16, options: &str) -> String {
+    pub(crate) fn writer(&self, unit: u8, url: &str, options: &str) -> String {
         let commands = self.commands();
         let named = |line: &&str| commands.iter().any(|(tag, _)| line.trim_start().starts_with(&format!("{tag}: {{")));
         let tags: Vec<&str> = self.tags[&unit].lines().filter(named).collect();
-        let (head, tags) =
-            (format!("    type: modbus_write\n    url: tcp://127.0.0.1:{port}\n    unit: {unit}\n"), tags.join("\n"));
+        let (head, tags) = (format!("    type: modbus_write\n    url: {url}\n    unit: {unit}\n"), tags.join("\n"));
         format!("{head}    expire: 1h\n    rate: 1000\n{options}    tags:\n{tags}\n")
     }
 
     /// Starts the peer with another memory, writes every tag once, reads them all, and compares.
-    pub(crate) async fn must_be_written_to(self, peer: Peer, unit: u8, options: &str, outcome: &str) {
+    pub(crate) async fn must_be_written_to(self, (peer, way): (Peer, Way), unit: u8, options: &str, outcome: &str) {
         let _turn = TURN.lock().await;
-        let Some(server) = peer.start(&self.memory.inverted(), None).await else { return };
+        let Some(server) = peer.start(&self.memory.inverted(), way).await else { return };
         let commands = self.commands();
-        let noted = pipeline::write(&self.writer(unit, server.port, options), &commands).await;
+        let noted = pipeline::write(&self.writer(unit, &server.url, options), &commands).await;
         let wrong: Vec<_> = noted.iter().filter(|noted| noted.outcome != outcome).collect();
         assert!(wrong.is_empty() && noted.len() == commands.len(), "{} of {}: {wrong:?}", noted.len(), commands.len());
-        let mut reader = Pipeline::start(&BTreeMap::from([("unit", self.node(unit, server.port, "1s"))]));
+        let mut reader = Pipeline::start(&BTreeMap::from([("unit", self.node(unit, &server.url, "1s"))]));
         let seen = reader.first_of_each(self.expected.len()).await;
         let differ = |(tag, _): &&(&str, _)| !self.agrees(&seen[*tag]);
         let wrong: Vec<_> = commands.iter().filter(differ).map(|(tag, value)| (value, &seen[*tag])).collect();
@@ -99,12 +96,12 @@ impl Device {
     }
 
     /// Starts the peer with this memory, reads every tag once, and compares.
-    pub(crate) async fn must_be_read_from(self, peer: Peer) {
+    pub(crate) async fn must_be_read_from(self, peer: Peer, way: Way) {
         let _turn = TURN.lock().await;
-        let Some(server) = peer.start(&self.memory, None).await else { return };
+        let Some(server) = peer.start(&self.memory, way).await else { return };
         let names: Vec<String> = self.tags.keys().map(|unit| format!("unit{unit}")).collect();
         let nodes =
-            names.iter().zip(self.tags.keys()).map(|(name, unit)| (&**name, self.node(*unit, server.port, "1s")));
+            names.iter().zip(self.tags.keys()).map(|(name, unit)| (&**name, self.node(*unit, &server.url, "1s")));
         let mut pipeline = Pipeline::start(&nodes.collect());
         let seen = pipeline.first_of_each(self.expected.len()).await;
         let wrong: Vec<String> = seen

@@ -1,11 +1,12 @@
 /*
- * A Modbus TCP server on libmodbus that holds what a file says, for the interop tests.
+ * A Modbus server on libmodbus that holds what a file says, for the interop tests.
  *
  *     libmodbus_server MEMORY [PORT]
  *
- * Listens on 127.0.0.1, on a free port unless one is named, and prints `PORT n` as its first line. It ends when its standard
- * input does, so that none is left behind by a test that was killed. MEMORY has one line for a run of values, which stay as
- * they are. A table ends after its last value, and what is not named before it is 0; past it is an illegal address:
+ * PORT is one of 127.0.0.1, for Modbus TCP (any free one unless it is named), or the path of a serial port, for Modbus RTU at
+ * 115200 baud without parity, where libmodbus can be one unit only: the first. The first line that it prints is `PORT n`. It
+ * ends when its standard input does, so that none is left behind by a test that was killed. MEMORY has one line for a run of
+ * values, which stay as they are. A table ends after its last value, and what is not named before it is 0; past it is an illegal address:
  *
  *     unit 1
  *     holding 10 0x1234 0x5678
@@ -119,11 +120,40 @@ static int answer(modbus_t *context, int client)
     return modbus_reply(context, request, length, memory) != -1;
 }
 
+/* Answers whatever comes over a serial line. */
+static int serve_line(const char *port)
+{
+    int id = 0;
+    while (id < UNITS && units[id] == NULL)
+        id++;
+    modbus_t *context = modbus_new_rtu(port, 115200, 'N', 8, 1);
+    if (context == NULL || modbus_set_slave(context, id) == -1 || modbus_connect(context) == -1)
+        fail("cannot serve the line", modbus_strerror(errno));
+    int line = modbus_get_socket(context);
+    printf("PORT %s\n", port);
+    fflush(stdout);
+    for (;;) {
+        fd_set ready;
+        FD_ZERO(&ready);
+        FD_SET(STDIN_FILENO, &ready);
+        FD_SET(line, &ready);
+        if (select(line + 1, &ready, NULL, NULL, NULL) == -1)
+            fail("select", modbus_strerror(errno));
+        char rest[64];
+        if (FD_ISSET(STDIN_FILENO, &ready) && read(STDIN_FILENO, rest, sizeof rest) <= 0)
+            return 0;
+        if (FD_ISSET(line, &ready) && !answer(context, line))
+            modbus_flush(context);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count < 2)
         fail("usage", "libmodbus_server MEMORY [PORT]");
     read_memory(arguments[1]);
+    if (count > 2 && arguments[2][0] == '/')
+        return serve_line(arguments[2]);
     modbus_t *context = modbus_new_tcp("127.0.0.1", count > 2 ? atoi(arguments[2]) : 0);
     if (context == NULL)
         fail("context", modbus_strerror(errno));

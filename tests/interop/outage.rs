@@ -10,7 +10,7 @@ use fieldflow_contract::Timestamp;
 use tokio::time::Instant;
 
 use crate::device::{Device, Expected, TURN};
-use crate::peers::Peer;
+use crate::peers::{Peer, Way};
 use crate::pipeline::{Pipeline, Record};
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -24,16 +24,16 @@ async fn an_outage_is_one_bad_record_a_tag_and_no_matter_to_the_neighbour() {
     let _turn = TURN.lock().await;
     let (a, b) = (device("a"), device("b"));
     let home = port_that_no_client_gets();
-    let Some(server_a) = Peer::Pymodbus.start(&a.memory, Some(home)).await else { return };
-    let Some(server_b) = Peer::Pymodbus.start(&b.memory, None).await else { return };
-    let nodes = [("a", a.node(1, home, "100ms")), ("b", b.node(1, server_b.port, "100ms"))];
+    let Some(server_a) = Peer::Pymodbus.start(&a.memory, Way::Port(home)).await else { return };
+    let Some(server_b) = Peer::Pymodbus.start(&b.memory, Way::Tcp).await else { return };
+    let nodes = [("a", a.node(1, &server_a.url, "100ms")), ("b", b.node(1, &server_b.url, "100ms"))];
     let mut pipeline = Pipeline::start(&BTreeMap::from(nodes));
     let mut history = Vec::new();
 
     watch(&mut pipeline, &mut history, Duration::from_secs(2)).await;
     server_a.kill().await;
     watch(&mut pipeline, &mut history, outage()).await;
-    let _server_a = Peer::Pymodbus.start(&a.memory, Some(home)).await;
+    let _server_a = Peer::Pymodbus.start(&a.memory, Way::Port(home)).await;
     let back = Instant::now();
     let in_the_dark = history.len();
     while !history[in_the_dark..].iter().any(|record: &Record| record.tag == "a.word" && record.quality == "good") {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -20,29 +20,72 @@ pub(crate) enum Peer {
     Libmodbus,
 }
 
+/// How it is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Modbus TCP, at any free port.
+    Tcp,
+    /// Modbus TCP, at this port.
+    Port(u16),
+    /// Modbus RTU over a serial line: two pseudo-terminals that `socat` joins.
+    Serial,
+}
+
 /// A running server. It is killed with this handle, and ends by itself when the test does: its standard input is the test's.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) port: u16,
+    /// Where a node finds it.
+    pub(crate) url: String,
     _memory: NamedTempFile,
+    _cable: Option<Cable>,
+}
+
+/// The serial line between a node and a server.
+struct Cable {
+    _socat: Child,
+    ends: [String; 2],
 }
 
 impl Peer {
-    /// Starts it on a free port, or on the port that is named; `None` if it is not installed and may be missing.
-    pub(crate) async fn start(self, memory: &Memory, port: Option<u16>) -> Option<Server> {
+    /// Starts it; `None` if it is not installed and may be missing.
+    pub(crate) async fn start(self, memory: &Memory, way: Way) -> Option<Server> {
         let mut command = self.command()?;
         let file = NamedTempFile::new().unwrap();
         std::fs::write(&file, memory.to_string()).unwrap();
-        command.arg(file.path()).args(port.map(|port| port.to_string()));
+        let cable = if way == Way::Serial { Some(self.cable().await?) } else { None };
+        command.arg(file.path());
+        match (way, &cable) {
+            (Way::Port(port), _) => _ = command.arg(port.to_string()),
+            (_, Some(Cable { ends: [_, end], .. })) => _ = command.arg(end),
+            _ => {}
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
-        let mut first = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let read = timeout(Duration::from_secs(20), stdout.read_line(&mut first)).await;
-        assert!(matches!(read, Ok(Ok(_))), "{self:?} did not start within 20 s: {read:?}");
-        let port = first.trim().strip_prefix("PORT ").and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("{self:?} began with `{first}` rather than its port"));
-        Some(Server { child, port, _memory: file })
+        let first = line(&mut BufReader::new(child.stdout.take().unwrap())).await;
+        let at = first.trim().strip_prefix("PORT ");
+        let at = at.unwrap_or_else(|| panic!("{self:?} began with `{first}` rather than its port"));
+        let url = match &cable {
+            Some(Cable { ends: [end, _], .. }) => format!("rtu://{end}?baud=115200&parity=none&stop=1"),
+            None => format!("tcp://127.0.0.1:{at}"),
+        };
+        Some(Server { child, url, _memory: file, _cable: cable })
+    }
+
+    async fn cable(self) -> Option<Cable> {
+        let mut command = Command::new(self.installed("/usr/bin/socat".into())?);
+        // A node that leaves its end is no reason to hang up: another one comes.
+        let end = "pty,rawer,ignoreeof";
+        command.args(["-d", "-d", end, end]).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut socat = command.spawn().unwrap();
+        let mut said = BufReader::new(socat.stderr.take().unwrap());
+        let mut ends = Vec::new();
+        while ends.len() < 2 {
+            let line = line(&mut said).await;
+            ends.extend(line.trim().split_once(" PTY is ").map(|(_, end)| end.to_owned()));
+        }
+        // It would stop at a pipe that nobody reads.
+        tokio::spawn(async move { tokio::io::copy(&mut said, &mut tokio::io::sink()).await });
+        Some(Cable { _socat: socat, ends: ends.try_into().unwrap() })
     }
 
     fn command(self) -> Option<Command> {
@@ -69,6 +112,14 @@ impl Peer {
         writeln!(std::io::stderr(), "SKIPPED the interop test against {self:?}: {missing}").unwrap();
         None
     }
+}
+
+/// The next line of what was just started.
+async fn line(said: &mut BufReader<impl AsyncRead + Unpin>) -> String {
+    let mut line = String::new();
+    let read = timeout(Duration::from_secs(20), said.read_line(&mut line)).await;
+    assert!(matches!(read, Ok(Ok(1..))), "it did not start within 20 s: {read:?}");
+    line
 }
 
 impl Server {

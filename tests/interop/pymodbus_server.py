@@ -1,8 +1,9 @@
-"""A Modbus TCP server on pymodbus that holds what a file says, for the interop tests.
+"""A Modbus server on pymodbus that holds what a file says, for the interop tests.
 
     pymodbus_server.py MEMORY [PORT]
 
-Listens on 127.0.0.1, on a free port unless one is named, and prints `PORT n` as its first line. It ends when its standard
+PORT is one of 127.0.0.1, for Modbus TCP (any free one unless it is named), or the path of a serial port, for Modbus RTU at
+115200 baud without parity. The first line that it prints is `PORT n`. It ends when its standard
 input does, so that none is left behind by a test that was killed. MEMORY has one line for a run of values, which stay as
 they are; a place that is not named is an illegal address, which pymodbus holds to 16 bits for coils and discrete inputs:
 
@@ -16,7 +17,7 @@ import os
 import sys
 import threading
 
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 # In the order in which pymodbus wants them.
@@ -61,11 +62,16 @@ def end_with_stdin():
 
 async def main():
     """Serves for ever."""
-    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    port = sys.argv[2] if len(sys.argv) > 2 else "0"
     devices = [device(unit, tables) for unit, tables in read(sys.argv[1]).items()]
-    server = ModbusTcpServer(devices, address=("127.0.0.1", port))
-    await server.serve_forever(background=True)
-    print(f"PORT {server.transport.sockets[0].getsockname()[1]}", flush=True)
+    if port.startswith("/"):
+        server = ModbusSerialServer(devices, port=port, baudrate=115200)
+        await server.serve_forever(background=True)
+    else:
+        server = ModbusTcpServer(devices, address=("127.0.0.1", int(port)))
+        await server.serve_forever(background=True)
+        port = server.transport.sockets[0].getsockname()[1]
+    print(f"PORT {port}", flush=True)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     await server.serving
 

@@ -1,31 +1,46 @@
 //! The four tables, more of them than one request can ask for, their ends, what is not there, and several units.
 
 use crate::device::{Device, Expected};
-use crate::peers::Peer;
+use crate::peers::{Peer, Way};
 
 #[tokio::test]
 async fn all_four_tables_of_pymodbus_are_read_to_their_ends() {
-    tables().must_be_read_from(Peer::Pymodbus).await;
+    tables().must_be_read_from(Peer::Pymodbus, Way::Tcp).await;
 }
 
 #[tokio::test]
 async fn all_four_tables_of_libmodbus_are_read_to_their_ends() {
-    tables().must_be_read_from(Peer::Libmodbus).await;
+    tables().must_be_read_from(Peer::Libmodbus, Way::Tcp).await;
+}
+
+#[tokio::test]
+async fn all_four_tables_of_pymodbus_are_read_over_a_serial_line() {
+    tables().must_be_read_from(Peer::Pymodbus, Way::Serial).await;
+}
+
+#[tokio::test]
+async fn all_four_tables_of_libmodbus_are_read_over_a_serial_line() {
+    tables().must_be_read_from(Peer::Libmodbus, Way::Serial).await;
 }
 
 #[tokio::test]
 async fn what_pymodbus_does_not_hold_is_bad_and_the_rest_is_good() {
-    holes().must_be_read_from(Peer::Pymodbus).await;
+    holes().must_be_read_from(Peer::Pymodbus, Way::Tcp).await;
 }
 
 #[tokio::test]
 async fn what_libmodbus_does_not_hold_is_bad_and_the_rest_is_good() {
-    holes().must_be_read_from(Peer::Libmodbus).await;
+    holes().must_be_read_from(Peer::Libmodbus, Way::Tcp).await;
 }
 
 #[tokio::test]
 async fn the_units_of_pymodbus_are_told_apart() {
-    units().must_be_read_from(Peer::Pymodbus).await;
+    units().must_be_read_from(Peer::Pymodbus, Way::Tcp).await;
+}
+
+#[tokio::test]
+async fn the_units_of_pymodbus_on_a_serial_line_are_told_apart() {
+    units().must_be_read_from(Peer::Pymodbus, Way::Serial).await;
 }
 
 #[tokio::test]
@@ -33,7 +48,7 @@ async fn the_units_of_libmodbus_are_told_apart() {
     let mut device = units();
     // The server answers for a unit that is not there as a gateway does; pymodbus has no such answer.
     device.tag(9, "nobody", ("holding", 0), "", Expected::Bad("bad:no_communication"));
-    device.must_be_read_from(Peer::Libmodbus).await;
+    device.must_be_read_from(Peer::Libmodbus, Way::Tcp).await;
 }
 
 /// Different values in each table at the same addresses. Bits begin where no byte does, and one request cannot hold them.

@@ -4,7 +4,7 @@
 //! byte of a value, and the letter at place k names the byte that comes k-th over the wire.
 
 use crate::device::{Device, Expected};
-use crate::peers::Peer;
+use crate::peers::{Peer, Way};
 use crate::types;
 
 /// For 64 bits, the eight that devices have: words, halves and bytes swapped or not.
@@ -13,12 +13,22 @@ const ORDERS_OF_64_BITS: [&str; 8] =
 
 #[tokio::test]
 async fn every_type_in_every_order_is_what_pymodbus_holds() {
-    device().must_be_read_from(Peer::Pymodbus).await;
+    device().must_be_read_from(Peer::Pymodbus, Way::Tcp).await;
 }
 
 #[tokio::test]
 async fn every_type_in_every_order_is_what_libmodbus_holds() {
-    device().must_be_read_from(Peer::Libmodbus).await;
+    device().must_be_read_from(Peer::Libmodbus, Way::Tcp).await;
+}
+
+#[tokio::test]
+async fn every_type_in_every_order_is_what_pymodbus_holds_at_the_end_of_a_serial_line() {
+    device().must_be_read_from(Peer::Pymodbus, Way::Serial).await;
+}
+
+#[tokio::test]
+async fn every_type_in_every_order_is_what_libmodbus_holds_at_the_end_of_a_serial_line() {
+    device().must_be_read_from(Peer::Libmodbus, Way::Serial).await;
 }
 
 /// All of it side by side, so that it takes many full requests; at other addresses in one table than in the other.

@@ -3,33 +3,48 @@
 //! It is read back by the source, which the other tests hold against the definition of each type.
 
 use crate::device::{Device, Expected};
-use crate::peers::Peer;
+use crate::peers::{Peer, Way};
 use crate::types;
 use crate::values::{self, Map};
 
 #[tokio::test]
 async fn every_type_in_every_order_is_written_to_pymodbus() {
-    registers().must_be_written_to(Peer::Pymodbus, 1, "", "written").await;
+    registers().must_be_written_to((Peer::Pymodbus, Way::Tcp), 1, "", "written").await;
 }
 
 #[tokio::test]
 async fn every_type_in_every_order_is_written_to_libmodbus() {
-    registers().must_be_written_to(Peer::Libmodbus, 1, "", "written").await;
+    registers().must_be_written_to((Peer::Libmodbus, Way::Tcp), 1, "", "written").await;
+}
+
+#[tokio::test]
+async fn every_type_in_every_order_is_written_to_pymodbus_over_a_serial_line() {
+    registers().must_be_written_to((Peer::Pymodbus, Way::Serial), 1, "", "written").await;
+}
+
+#[tokio::test]
+async fn every_type_in_every_order_is_written_to_libmodbus_over_a_serial_line() {
+    registers().must_be_written_to((Peer::Libmodbus, Way::Serial), 1, "", "written").await;
 }
 
 #[tokio::test]
 async fn coils_and_registers_of_pymodbus_are_written_one_by_one_by_the_functions_for_many_and_read_back() {
-    small().must_be_written_to(Peer::Pymodbus, 1, MANY, "verified").await;
+    small().must_be_written_to((Peer::Pymodbus, Way::Tcp), 1, MANY, "verified").await;
 }
 
 #[tokio::test]
 async fn coils_and_registers_of_libmodbus_are_written_one_by_one_by_the_functions_for_many_and_read_back() {
-    small().must_be_written_to(Peer::Libmodbus, 1, MANY, "verified").await;
+    small().must_be_written_to((Peer::Libmodbus, Way::Tcp), 1, MANY, "verified").await;
 }
 
 #[tokio::test]
 async fn coils_and_registers_of_pymodbus_are_written_by_the_functions_for_one_and_read_back() {
-    small().must_be_written_to(Peer::Pymodbus, 1, "    verify: true\n", "verified").await;
+    small().must_be_written_to((Peer::Pymodbus, Way::Tcp), 1, "    verify: true\n", "verified").await;
+}
+
+#[tokio::test]
+async fn coils_and_registers_of_libmodbus_are_written_over_a_serial_line_and_read_back() {
+    small().must_be_written_to((Peer::Libmodbus, Way::Serial), 1, "    verify: true\n", "verified").await;
 }
 
 const MANY: &str = "    multiple: true\n    read_modify_write: true\n    verify: true\n";

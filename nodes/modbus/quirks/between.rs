@@ -128,6 +128,9 @@ async fn ask(request: &[u8], rules: &[&Rule], device: &mut impl Stream) -> io::R
             if let (Some(word), Some(words)) = (rule.quirk.sentinel, answer.get_mut(HEADER + 3..)) {
                 words.chunks_exact_mut(2).for_each(|place| place.copy_from_slice(&word.to_be_bytes()));
             }
+            if let (Some(range), Some(words)) = (rule.swapped, answer.get_mut(HEADER + 3..)) {
+                swap(range, need, words);
+            }
             if rule.wide.is_some_and(|wide| meet(wide, need)) {
                 let words = answer.get(HEADER + 3..).unwrap_or_default().chunks_exact(2);
                 let data: Vec<u8> = words.flat_map(|word| [&[0, 0], word].concat()).collect();
@@ -175,6 +178,23 @@ impl Wrong {
         if let Some(byte) = answer.get_mut(place) {
             *byte = byte.wrapping_add(by);
         }
+    }
+}
+
+/// Turns the pairs of registers round that lie in the range and in what was read.
+fn swap(range: Need, read: Need, words: &mut [u8]) {
+    if !meet(range, read) {
+        return;
+    }
+    let first = match range.start.checked_sub(read.start) {
+        Some(before) => before,
+        // A pair whose first register was not read stays as it is.
+        None => (read.start - range.start) % 2,
+    };
+    let end = usize::try_from(range.end().saturating_sub(read.start.into())).unwrap_or_default();
+    let end = (2 * end).min(words.len());
+    if let Some(words) = words.get_mut(2 * usize::from(first)..end) {
+        words.chunks_exact_mut(4).for_each(|pair| pair.rotate_left(2));
     }
 }
 

@@ -75,6 +75,9 @@ pub(super) struct Quirk {
     pub(super) shift: Option<u16>,
     /// Each of these addresses holds 32 bits, which come as two registers: `holding:5000..5999`.
     pub(super) wide: Option<String>,
+    /// The two registers of each 32-bit value here come the other way round than elsewhere in the device, from the first address
+    /// on: `holding:100..139`.
+    pub(super) swapped: Option<String>,
     /// All registers hold this, as before the device has measured anything: `0x8000` is 32768. With `until: 40s` at the start.
     pub(super) sentinel: Option<u16>,
     /// The device begins anew each so long: its counters start at 0, as at night.
@@ -113,6 +116,7 @@ struct Rule {
     quirk: Quirk,
     holes: Vec<Need>,
     wide: Option<Need>,
+    swapped: Option<Need>,
     /// How many requests it concerned.
     seen: AtomicU32,
 }
@@ -142,6 +146,7 @@ impl Quirk {
             self.most.is_some(),
             self.shift.is_some(),
             self.wide.is_some(),
+            self.swapped.is_some(),
             self.sentinel.is_some(),
             self.reset.is_some(),
             self.clock.is_some(),
@@ -174,7 +179,8 @@ impl Rule {
             |text: &String| hole(text).map_err(|wrong| BuildError(format!("{}; {}", wrong.message, wrong.help)));
         let holes = quirk.holes.iter().map(range).collect::<Result<_, _>>()?;
         let wide = quirk.wide.as_ref().map(range).transpose()?;
-        Ok(Self { quirk, holes, wide, seen: AtomicU32::new(0) })
+        let swapped = quirk.swapped.as_ref().map(range).transpose()?;
+        Ok(Self { quirk, holes, wide, swapped, seen: AtomicU32::new(0) })
     }
 }
 

@@ -219,6 +219,20 @@ async fn registers_of_32_bits_are_no_value_for_who_asks_for_16() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ranges_with_another_order_of_words_are_read_by_tags_with_that_order() {
+    let at = |at: u16, order| json!({ "at": format!("holding:{at}"), "as": "u32", "order": order });
+    // One request reads all of it. The pair at 14 lies in the range with its first register only.
+    let tags = json!({ "a": at(8, "ABCD"), "b": at(10, "CDAB"), "c": at(12, "CDAB"), "d": at(14, "ABCD") });
+    let (told, _) = read("q-swapped", json!([{ "swapped": "holding:10..14" }]), tags, json!({}), 8).await;
+    let pair = |name, first: u32| format!("{name}={}", first << 16 | (first + 1));
+    assert_eq!(told[..4], [pair("a", 8), pair("b", 10), pair("c", 12), pair("d", 14)]);
+    // And of a request that begins in it.
+    let tags = json!({ "b": at(12, "CDAB"), "d": at(14, "ABCD") });
+    let (told, _) = read("q-swapped-too", json!([{ "swapped": "holding:10..14" }]), tags, json!({}), 4).await;
+    assert_eq!(told[..2], [pair("b", 12), pair("d", 14)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sentinel_at_boot_is_bad_and_no_number() {
     let tags = json!({ "a": { "at": "holding:10", "as": "i16", "invalid": [0x8000] } });
     let list = json!([{ "sentinel": 0x8000, "until": "10s" }]);
