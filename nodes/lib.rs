@@ -19,6 +19,11 @@ mod transform;
 
 use fieldflow_contract::NodeKind;
 
+/// What `tests/fuzz/` throws bytes at.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use self::modbus::fuzzing;
+
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
     &transform::Alarm,

@@ -31,6 +31,8 @@ mod describe;
 mod endpoint;
 mod factor;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod group;
 mod health;
@@ -146,6 +148,9 @@ tags:
             .iter()
             .map(|quirk| serde_json::from_value(quirk.clone()).map_err(|error| BuildError(error.to_string())))
             .collect::<Result<_, _>>()?;
+        for (index, quirk) in quirks.iter().enumerate() {
+            quirk.check().map_err(|error| BuildError(format!("{}[{index}]: {error}", Self::TYPE)))?;
+        }
         let mut devices: BTreeMap<_, Simulator> = BTreeMap::new();
         for (config, base_dir) in configs {
             let Settings { line, points, .. } = settings(config, base_dir)?;

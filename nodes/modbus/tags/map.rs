@@ -3,6 +3,8 @@
 //! A list in a cell is written with `|` between its elements: `0x8000|0x7FFF`, `0=off|1=on`, `pump.run=0|pump.mode=4:2`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -38,16 +40,35 @@ pub(super) const COLUMNS: [&str; 20] = [
     "factor_from.invalid",
 ];
 
+/// Most bytes of a table: room for more tags than a device has places.
+const LARGEST: u64 = 16 << 20;
 /// Most findings about one file: a column that is wrong is wrong in every row.
 const MOST_FINDINGS: usize = 30;
+
+#[cfg(feature = "fuzzing")]
+impl crate::modbus::config::Config {
+    /// The tags of an included file that holds this.
+    #[cfg(feature = "fuzzing")]
+    pub(in crate::modbus) fn points_of_table(&self, text: &str, findings: &mut Findings) -> Vec<super::Point> {
+        let mut points = Points::of_options(self, findings);
+        points.add_table("map.csv", Ok(text.to_owned()), findings);
+        points.list
+    }
+}
 
 impl Points<'_> {
     /// Adds the tags of the file that the options include, if they include one.
     pub(super) fn add_file(&mut self, base_dir: &Path, findings: &mut Findings) {
-        let Some(name) = self.node.tags_from.as_deref() else { return };
+        if let Some(name) = self.node.tags_from.as_deref() {
+            self.add_table(name, read(name, base_dir), findings);
+        }
+    }
+
+    /// Adds the tags of a table, if it could be read.
+    pub(super) fn add_table(&mut self, name: &str, text: Result<String, String>, findings: &mut Findings) {
         let before = self.list.len();
         let mut found = Findings::default();
-        match read(name, base_dir) {
+        match text {
             Err(message) => {
                 found.error("tags_from", message);
             }
@@ -135,7 +156,17 @@ impl Points<'_> {
 
 fn read(name: &str, base_dir: &Path) -> Result<String, String> {
     let path = base_dir.join(name);
-    let bytes = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let unreadable = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+    // A pipe or a device could be read for ever.
+    if std::fs::metadata(&path).is_ok_and(|data| !data.is_file()) {
+        return Err(unreadable(&"it is no file"));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(&error))?;
+    if LARGEST < bytes.len() as u64 {
+        return Err(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = valid.split(|byte| *byte == b'\n').count();

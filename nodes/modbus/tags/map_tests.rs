@@ -86,7 +86,7 @@ fn a_mistake_is_told_with_its_row_and_column() {
         ("tag,at,bit\na,holding:0,x\n", "map.csv:2: bit: `x` is not a number"),
         ("tag,at,half\na,holding:0,left\n", "map.csv:2: half: `left` is not known here"),
         ("tag,at,every\na,holding:0,5\n", "map.csv:2: every: a number with its unit is wanted"),
-        ("tag,at,every\na,holding:0,0s\n", "map.csv:2: every: 0us is too short"),
+        ("tag,at,every\na,holding:0,0s\n", "map.csv:2: every: 0s is too short"),
         ("tag,at,invalid\na,holding:0,0x1 0x2\n", "map.csv:2: invalid: `0x1 0x2` is not a raw value"),
         ("tag,at,invalid\na,holding:0,1|65536\n", "map.csv:2: invalid: 0x10000 does not fit"),
         ("tag,at,enum\na,holding:0,0:off\n", "map.csv:2: enum: `0:off` is not a number with its word"),
@@ -125,6 +125,10 @@ fn a_table_that_cannot_be_read_is_told() {
     let mut findings = Findings::default();
     config.check_map(Path::new("/nowhere"), &mut findings);
     assert!(findings.0[0].message.starts_with("/nowhere/none.csv cannot be read"), "{findings:?}");
+    let config: Config = serde_json::from_value(json!({ "url": "tcp://plc", "tags_from": "zero" })).unwrap();
+    let mut findings = Findings::default();
+    config.check_map(Path::new("/dev"), &mut findings);
+    assert_eq!(findings.0[0].message, "/dev/zero cannot be read: it is no file", "it would never end");
     let (_, found) = read(&json!({}), b"tag,at\na,coil:0\nK\xFChler,coil:1\n");
     assert_eq!(found, ["map.csv:3: what stands here is not UTF-8; save the table as \"CSV UTF-8\""]);
 }

@@ -182,7 +182,7 @@ fn every_mistake_in_a_tag_is_told_at_its_place() {
         (json!({ "at": "holding:65535.1", "count": 16 }), ".count: the last value ends at 65536"),
         (json!({ "at": "holding:0", "count": 0 }), ".count: no value"),
         (json!({ "at": "holding:0", "count": 2, "bits": { "b": 0 } }), ".bits: the bits of several values"),
-        (json!({ "at": "holding:0", "every": "0ms" }), ".every: 0us is too short"),
+        (json!({ "at": "holding:0", "every": "0ms" }), ".every: 0s is too short"),
         (json!({ "at": "holding:0", "invalid": [32768, 65536] }), ".invalid[1]: 0x10000 does not fit the 16 bits"),
         (text(json!({ "invalid": [1] })), ".invalid[0]: a string has no raw value"),
         (

@@ -1,0 +1,35 @@
+//! A pipeline file: read, checked, told about.
+#![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use fieldflow::config::{self, ProcessEnv};
+use fieldflow::diagnostics::Report;
+use fieldflow::graph;
+use fieldflow_contract::Together;
+use fieldflow_nodes::BUILTIN;
+
+/// A file in memory.
+static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = PathBuf::from(format!("/dev/shm/fieldflow-fuzz-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder in memory");
+    folder.join("fuzz.yaml")
+});
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    fs::write(&*FILE, data).expect("a file in memory");
+    let mut report = Report::default();
+    if let Some(file) = config::load(&FILE, BUILTIN, &ProcessEnv, &mut report)
+        && let Some(graph) = graph::check(&file, &mut report)
+    {
+        for kind in BUILTIN {
+            let nodes = graph.nodes().filter(|node| node.kind.type_name() == kind.type_name());
+            let nodes = nodes.map(|node| (node.name.as_str(), &node.options)).collect();
+            kind.describe(&Together { nodes, base_dir: &graph.base_dir });
+        }
+    }
+    report.render_human(false);
+    report.render_json();
+});
