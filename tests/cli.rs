@@ -1,5 +1,6 @@
 //! The binary as a person uses it: verbs, exit codes, signals, what it prints and what it leaves behind.
 
+mod flaps;
 mod secrets;
 mod tables;
 mod tools;
