@@ -8,6 +8,7 @@ use fieldflow_contract::Span;
 use super::config::Settings;
 use super::endpoint::Endpoint;
 use super::plan::{Bounds, Need, plan};
+use super::tags::Factor;
 
 /// The requests of one interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,10 @@ pub(super) fn describe(settings: &Settings) -> Vec<Described> {
     intervals.dedup();
     let bounds = Bounds { holes: settings.holes.clone(), ..Bounds::default() };
     let of = |every: Duration| {
-        let points = settings.points.iter().filter(|point| point.every == every);
-        let needs: Vec<Need> = points.map(|point| point.need).collect();
+        let points: Vec<_> = settings.points.iter().filter(|point| point.every == every).collect();
+        let mut needs: Vec<Need> = points.iter().map(|point| point.need).collect();
+        let factors = points.iter().filter_map(|point| point.factor.as_ref()).map(Factor::need);
+        needs.extend(factors);
         let cost = |request: super::plan::Request| {
             let count = u32::from(request.read.count);
             let values = if request.read.table.is_bits() { count.div_ceil(8) } else { 2 * count };
@@ -58,7 +61,9 @@ pub(super) fn describe(settings: &Settings) -> Vec<Described> {
             let time = serial.map_or(Duration::ZERO, |serial| {
                 serial.character() * bytes + serial.silence() + settings.line.pause.max(serial.silence())
             });
-            Cost { read: request.read, tags: request.serves.len(), bytes, time }
+            // What comes behind the tags are their factors.
+            let tags = request.serves.iter().filter(|index| **index < points.len()).count();
+            Cost { read: request.read, tags, bytes, time }
         };
         let requests = plan(&needs, settings.limits, &bounds).into_iter().map(cost).collect();
         Described { every, requests, baud: serial.map(|serial| serial.baud) }
@@ -108,7 +113,10 @@ impl fmt::Display for Described {
         }
         for Cost { read, tags, bytes, .. } in &self.requests {
             let last = if read.count == 1 { String::new() } else { format!("..{}", read.end().saturating_sub(1)) };
-            let tags = count(u32::try_from(*tags).unwrap_or(u32::MAX), "tag");
+            let tags = match u32::try_from(*tags).unwrap_or(u32::MAX) {
+                0 => "a factor".to_owned(),
+                tags => count(tags, "tag"),
+            };
             write!(f, "\n  {}:{}{last}: {tags}, {bytes} bytes", read.table, read.start)?;
         }
         Ok(())
@@ -141,6 +149,20 @@ mod tests {
         assert_eq!((plan.bytes(), plan.time().as_millis()), (263, 309));
         assert!((0.30..0.32).contains(&plan.load()));
         assert_eq!(plan.requests[0].tags, 125);
+    }
+
+    #[test]
+    fn the_registers_of_factors_are_in_the_plan() {
+        let from = |at: &str| json!({ "at": "holding:40", "factor_from": { "at": at } });
+        for (at, told) in [
+            ("holding:41", "every 1s: 1 request, 2 registers, 25 bytes\n  holding:40..41: 1 tag, 25 bytes"),
+            (
+                "input:7",
+                "every 1s: 2 requests, 2 registers, 46 bytes\n  input:7: a factor, 23 bytes\n  holding:40: 1 tag, 23 bytes",
+            ),
+        ] {
+            assert_eq!(described("tcp://plc", &json!({ "a": from(at) }))[0].to_string(), told);
+        }
     }
 
     #[test]
