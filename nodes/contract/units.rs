@@ -78,7 +78,10 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print(self.0.as_micros() as u64, SPANS, f)
+        match self.0.as_micros() as u64 {
+            0 => f.write_str("0s"),
+            micros => print(micros, SPANS, f),
+        }
     }
 }
 
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn they_are_printed_in_the_largest_unit_that_fits() {
-        for text in ["250ms", "90s", "2h", "7d", "0us"] {
+        for text in ["250ms", "90s", "2h", "7d", "0s"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
         assert_eq!(ByteSize(1 << 30).to_string(), "1GiB");

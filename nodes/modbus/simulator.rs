@@ -3,6 +3,8 @@
 //! Values are a function of the time since it was bound, so that what two readers see at one moment agrees. Floats are slow
 //! sines, integers count up, booleans toggle, texts carry a counter, enumerations go through their words, and a factor stands
 //! still. A register that no tag names is a hole, and answered with an exception, as devices do.
+//!
+//! Whatever is written to a coil or a holding register is taken, stays, and can be read.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -97,7 +99,7 @@ impl Device for Simulator {
                 quirks.begin();
             }
             let (units, quirks) = (std::mem::take(&mut self.units), Arc::clone(&self.quirks));
-            let memory = Arc::new(Memory { units, quirks, born: Instant::now() });
+            let memory = Arc::new(Memory { units, quirks, written: Mutex::default(), born: Instant::now() });
             self.bound = Some(Bound { server: Server::new(listener), memory, address });
             Ok(())
         })
@@ -135,8 +137,12 @@ impl Device for Simulator {
 struct Memory {
     units: BTreeMap<u8, Vec<Cell>>,
     quirks: Arc<Quirks>,
+    /// What was written, by unit and place.
+    written: Mutex<Written>,
     born: Instant,
 }
+
+type Written = BTreeMap<(u8, Table, u16), u16>;
 
 impl Service for Memory {
     type Request = SlaveRequest<'static>;
@@ -152,28 +158,71 @@ impl Service for Memory {
 impl Memory {
     fn answer(&self, request: &SlaveRequest<'_>, age: Duration) -> Result<Response, ExceptionCode> {
         let cells = self.units.get(&request.slave).ok_or(ExceptionCode::GatewayTargetDevice)?;
-        let read = |table, start, count| words(cells, Need { table, start, count }, age);
+        let unit = request.slave;
+        let read = |table, start, count| self.read(unit, cells, Need { table, start, count }, age);
         let bits = |words: Vec<u16>| words.into_iter().map(|word| word != 0).collect();
-        match request.request {
-            Request::ReadCoils(start, count) => {
+        let write = |table, start, words: &[u16]| self.write((unit, table, start), words);
+        let words_of = |bits: &[bool]| bits.iter().map(|bit| u16::from(*bit)).collect::<Vec<_>>();
+        match &request.request {
+            Request::WriteSingleCoil(at, on) => {
+                write(Table::Coil, *at, &[u16::from(*on)]).map(|_| Response::WriteSingleCoil(*at, *on))
+            }
+            Request::WriteMultipleCoils(at, bits) => {
+                write(Table::Coil, *at, &words_of(bits)).map(|count| Response::WriteMultipleCoils(*at, count))
+            }
+            Request::WriteSingleRegister(at, word) => {
+                write(Table::Holding, *at, &[*word]).map(|_| Response::WriteSingleRegister(*at, *word))
+            }
+            Request::WriteMultipleRegisters(at, words) => {
+                write(Table::Holding, *at, words).map(|count| Response::WriteMultipleRegisters(*at, count))
+            }
+            Request::MaskWriteRegister(at, and, or) => {
+                // A register that no tag names has nothing in it before.
+                let held = read(Table::Holding, *at, 1).ok().and_then(|words| words.first().copied()).unwrap_or(0);
+                write(Table::Holding, *at, &[held & and | or & !and])
+                    .map(|_| Response::MaskWriteRegister(*at, *and, *or))
+            }
+            &Request::ReadCoils(start, count) => {
                 read(Table::Coil, start, count).map(|words| Response::ReadCoils(bits(words)))
             }
-            Request::ReadDiscreteInputs(start, count) => {
+            &Request::ReadDiscreteInputs(start, count) => {
                 read(Table::Discrete, start, count).map(|words| Response::ReadDiscreteInputs(bits(words)))
             }
-            Request::ReadInputRegisters(start, count) => {
+            &Request::ReadInputRegisters(start, count) => {
                 read(Table::Input, start, count).map(Response::ReadInputRegisters)
             }
-            Request::ReadHoldingRegisters(start, count) => {
+            &Request::ReadHoldingRegisters(start, count) => {
                 read(Table::Holding, start, count).map(Response::ReadHoldingRegisters)
             }
             _ => Err(ExceptionCode::IllegalFunction),
         }
     }
+
+    /// What the tags have there, or what was written there.
+    fn read(&self, unit: u8, cells: &[Cell], read: Need, age: Duration) -> Result<Vec<u16>, ExceptionCode> {
+        let mut places = words(cells, read, age)?;
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        for (at, place) in (read.start..=u16::MAX).zip(&mut places) {
+            *place = written.get(&(unit, read.table, at)).copied().or(*place);
+        }
+        places.into_iter().collect::<Option<_>>().ok_or(ExceptionCode::IllegalDataAddress)
+    }
+
+    /// Keeps what is written; tells how much that is.
+    fn write(&self, (unit, table, start): (u8, Table, u16), words: &[u16]) -> Result<u16, ExceptionCode> {
+        let count = u16::try_from(words.len()).map_err(|_| ExceptionCode::IllegalDataValue)?;
+        if 65_536 < (Need { table, start, count }).end() {
+            return Err(ExceptionCode::IllegalDataAddress);
+        }
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.extend((start..=u16::MAX).zip(words).map(|(at, word)| ((unit, table, at), *word)));
+        Ok(count)
+    }
 }
 
-/// What lies in this stretch of a table; a bit is a word that is 0 or 1. `cells` are sorted by table and address.
-fn words(cells: &[Cell], read: Need, age: Duration) -> Result<Vec<u16>, ExceptionCode> {
+/// What lies in this stretch of a table, nothing in a hole; a bit is a word that is 0 or 1. `cells` are sorted by table and
+/// address.
+fn words(cells: &[Cell], read: Need, age: Duration) -> Result<Vec<Option<u16>>, ExceptionCode> {
     let most = if read.table.is_bits() { 2000 } else { 125 };
     if !(1..=most).contains(&read.count) {
         return Err(ExceptionCode::IllegalDataValue);
@@ -196,7 +245,7 @@ fn words(cells: &[Cell], read: Need, age: Duration) -> Result<Vec<u16>, Exceptio
             }
         }
     }
-    memory.into_iter().collect::<Option<_>>().ok_or(ExceptionCode::IllegalDataAddress)
+    Ok(memory)
 }
 
 impl Cell {
@@ -238,140 +287,5 @@ impl Cell {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Modbus;
-    use super::super::config::Config;
-    use super::super::endpoint::Endpoint;
-    use super::super::peer::source;
-    use super::*;
-    use fieldflow_contract::{NodeSpec as _, Quality, Source as _};
-    use serde_json::json;
-
-    /// Runs the device while the test runs, and no longer.
-    macro_rules! beside {
-        ($device:ident, $test:expr) => {
-            tokio::select! {
-                ended = $device.serve() => panic!("the device ended: {ended:?}"),
-                result = $test => result,
-            }
-        };
-    }
-
-    fn simulator(configs: &[serde_json::Value]) -> Simulator {
-        let configs: Vec<Config> =
-            configs.iter().map(|config| serde_json::from_value(config.clone()).unwrap()).collect();
-        let settings = |config: &Config| super::super::settings(config, std::path::Path::new(".")).unwrap();
-        let Some(Endpoint::Tcp(host)) = settings(&configs[0]).line.endpoints.pop() else { panic!("not tcp") };
-        let mut device = Simulator::new(host, Quirks::new(Vec::new()).unwrap());
-        for config in &configs {
-            device.add(config.unit, settings(config).points);
-        }
-        device
-    }
-
-    #[tokio::test]
-    async fn the_simulated_device_moves_every_tag_in_its_own_type_and_order() {
-        let tags = json!({
-            "f": { "at": "holding:0", "as": "f32", "order": "CDAB" }, "d": { "at": "input:0", "as": "f64", "order": "HGFEDCBA" },
-            "i": { "at": "holding:2", "as": "i16", "order": "BA" }, "u": { "at": "holding:3", "as": "u64" },
-            "t": { "at": "input:4", "as": "string", "length": 4 }, "c": { "at": "coil:3" }, "x": { "at": "discrete:0" },
-            "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" },
-        });
-        let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "unit": 3, "tags": tags })]);
-        device.bind().await.unwrap();
-        let (mut source, _) = source(&device.address(), &tags, &json!({ "unit": 3 }));
-        let first = beside!(device, async {
-            source.connect().await.unwrap();
-            source.read().await.unwrap().batch
-        });
-        assert_eq!(first.len(), 9);
-        for record in first.records() {
-            assert_eq!(record.quality, Quality::GOOD, "{record:?}");
-            match (record.tag.name(), &record.value) {
-                ("f" | "d", value) => assert!((40.0..=80.0).contains(&value.as_f64().unwrap()), "{record:?}"),
-                ("i", Value::I64(value)) => assert!((0..1000).contains(value)),
-                ("u", Value::U64(value)) => assert!(*value < 1000),
-                ("t", Value::Text(text)) => assert!(text.ends_with(" SIM"), "{text}"),
-                ("c" | "x" | "b0" | "b5", Value::Bool(_)) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn every_type_of_a_table_is_simulated_so_that_it_can_be_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let length = |kind: Kind| if kind.registers().is_some() { "" } else { "3" };
-        let row = |(n, (kind, word)): (usize, &(Kind, &str))| {
-            let bit = if *kind == Kind::Bit { "3" } else { "" };
-            format!("{word},holding:{},{word},{bit},{}\n", 10 * n, length(*kind))
-        };
-        let table: String = Kind::ALL.iter().enumerate().map(row).collect();
-        std::fs::write(folder.path().join("map.csv"), format!("tag,at,as,bit,length\n{table}")).unwrap();
-        let config = json!({ "url": "tcp://127.0.0.1:1502", "tags_from": "map.csv", "tags": {
-            "state": { "at": "holding:900", "enum": { "3": "on", "7": "off" }, "bits": { "field": [4, 3] } },
-            "scaled": { "at": "holding:901", "factor_from": { "at": "holding:902" } },
-        } });
-        let config: Config = serde_json::from_value(config).unwrap();
-        let settings = super::super::settings(&config, folder.path()).unwrap();
-        let Some(Endpoint::Tcp(host)) = settings.line.endpoints.into_iter().next() else { panic!("not tcp") };
-        let mut device = Simulator::new(host, Quirks::new(Vec::new()).unwrap());
-        device.add(1, settings.points.clone());
-        assert_eq!(settings.points.len(), Kind::ALL.len() + 3);
-        for (point, age) in settings.points.iter().zip((0..).map(Duration::from_secs)) {
-            let words = words(&device.units[&1], point.need, age).unwrap();
-            let (value, quality) = point.layout.decode(&words);
-            assert_eq!(quality, Quality::GOOD, "{}: {value:?}", point.name);
-        }
-        let factor = Need { table: Table::Holding, start: 902, count: 1 };
-        assert_eq!(words(&device.units[&1], factor, Duration::ZERO), Ok(vec![0xFFFF]), "an exponent of -1");
-    }
-
-    #[tokio::test]
-    async fn the_simulated_device_refuses_holes_writes_and_strange_units_and_hangs_up_when_dropped() {
-        use tokio_modbus::ExceptionCode;
-        use tokio_modbus::client::{Reader as _, Writer as _, tcp};
-        use tokio_modbus::prelude::{Slave, SlaveContext as _};
-
-        let config = json!({ "url": "tcp://127.0.0.1:0", "tags": { "a": { "at": "holding:7" } } });
-        let mut device = simulator(&[config]);
-        device.bind().await.unwrap();
-        let address = ([127, 0, 0, 1], device.port().unwrap()).into();
-        let mut client = beside!(device, async {
-            let mut client = tcp::connect_slave(address, Slave(1)).await.unwrap();
-            assert_eq!(client.read_holding_registers(7, 1).await.unwrap().map(|words| words.len()), Ok(1));
-            assert_eq!(client.read_holding_registers(7, 2).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
-            assert_eq!(client.read_holding_registers(7, 126).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
-            assert_eq!(client.read_holding_registers(7, 0).await.unwrap(), Err(ExceptionCode::IllegalDataValue));
-            assert_eq!(client.read_input_registers(7, 1).await.unwrap(), Err(ExceptionCode::IllegalDataAddress));
-            assert_eq!(client.write_single_register(7, 1).await.unwrap(), Err(ExceptionCode::IllegalFunction));
-            client.set_slave(Slave(2));
-            assert_eq!(client.read_holding_registers(7, 1).await.unwrap(), Err(ExceptionCode::GatewayTargetDevice));
-            client
-        });
-        assert!(client.read_holding_registers(7, 1).await.is_err(), "nobody serves any more");
-    }
-
-    #[test]
-    fn bits_of_one_register_are_set_beside_each_other() {
-        let tags = json!({ "b0": { "at": "holding:9.0" }, "b5": { "at": "holding:9.5" } });
-        let mut device = simulator(&[json!({ "url": "tcp://127.0.0.1:0", "tags": tags })]);
-        let cells = device.units.remove(&1).unwrap();
-        let read = Need { table: Table::Holding, start: 9, count: 1 };
-        assert_eq!(words(&cells, read, Duration::from_secs(4)), Ok(vec![0b10_0001]), "both on");
-        assert_eq!(words(&cells, read, Duration::from_secs(9)), Ok(vec![0]), "both off");
-    }
-
-    #[test]
-    fn one_device_is_simulated_for_each_address() {
-        let config = |url: &str, unit: u8| {
-            let config = json!({ "url": url, "unit": unit, "tags": { "a": { "at": "holding:0" } } });
-            (serde_json::from_value(config).unwrap(), ".".into())
-        };
-        let configs =
-            [config("tcp://127.0.0.1:1502", 1), config("tcp://127.0.0.1:1503", 1), config("tcp://127.0.0.1:1502", 2)];
-        let devices = Modbus::simulate(&configs, &[]).unwrap();
-        let addresses: Vec<String> = devices.iter().map(|device| device.address()).collect();
-        assert_eq!(addresses, ["tcp://127.0.0.1:1502", "tcp://127.0.0.1:1503"]);
-    }
-}
+#[path = "simulator_tests.rs"]
+mod tests;

@@ -101,7 +101,7 @@ fn a_simulated_device_has_the_quirks_of_a_file() {
     for (text, code, why) in [
         ("modbus:\n  - { refuse: 6, ever: 5s }\n", 1, "`ever` is not an option"),
         ("modbuss: []\n", 1, "modbus"),
-        ("modbus:\n  - { unit: 3 }\n", 2, "a quirk says when, but not what"),
+        ("modbus:\n  - { unit: 3 }\n", 2, "modbus[0]: a quirk says when, but not what"),
         ("modbus:\n  - { url: \"tcp://elsewhere:502\", refuse: 6 }\n", 2, "no node reads from there"),
     ] {
         with(text);

@@ -135,6 +135,11 @@ impl Quirk {
         self.url.as_ref().is_none_or(|url| Endpoint::parse(url).is_ok_and(|other| other.key() == endpoint.key()))
     }
 
+    /// What is wrong with it, if anything is.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        Rule::new(self.clone()).map(drop)
+    }
+
     fn is_empty(&self) -> bool {
         let is_set = [self.silent, self.stale, self.joined, self.hang_up, self.from_zero, self.mirror];
         let is_given = [

@@ -270,6 +270,9 @@ async fn a_connection_that_the_device_closes_when_idle_costs_no_value() {
     let (told, counts) = read("q-idle", json!([{ "idle_close": "30s" }]), two(), json!({ "every": "1m" }), 20).await;
     assert_eq!(kinds(&told), ["a=10", "c=50"].into());
     assert!(5 < counts["idle_close"], "{counts:?}");
+    let (told, counts) = read("q-soon", json!([{ "idle_close": "100ms" }]), two(), json!({}), 20).await;
+    assert_eq!(kinds(&told), ["a=10", "c=50"].into(), "sooner than a second too");
+    assert!(5 < counts["idle_close"], "{counts:?}");
     let options = json!({ "every": "1m", "keep_alive": "20s" });
     let (told, counts) = read("q-kept", json!([{ "idle_close": "30s" }]), two(), options, 20).await;
     assert_eq!(kinds(&told), ["a=10", "c=50"].into());
