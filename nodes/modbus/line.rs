@@ -253,6 +253,11 @@ impl Line {
                     state.failing.clear();
                     return Ok((reply, time));
                 }
+                // A device may close whenever it likes while nothing is asked.
+                Err(Failure::Ended) if wire.heard() && !was_reopened && request.is_read() => {
+                    caller.tally.add("idle_close", 1);
+                    was_reopened = true;
+                }
                 Err(Failure::Closed(_)) if was_idle && !was_reopened && request.is_read() => {
                     caller.tally.add("idle_close", 1);
                     was_reopened = true;
@@ -282,7 +287,8 @@ impl Line {
                 );
                 (Cause::new(message), wire.quiet().is_some())
             }
-            Failure::Closed(error) => {
+            Failure::Closed(_) | Failure::Ended => {
+                let error = if let Failure::Closed(error) = failure { error } else { None };
                 caller.tally.add("closed", 1);
                 let why = error.map(|error| format!(" ({error})")).unwrap_or_default();
                 let message = format!("{} closed the connection{why}", self.name);

@@ -38,6 +38,8 @@ pub(super) enum Failure {
     Mismatch(Fault),
     /// The connection ended.
     Closed(Option<io::Error>),
+    /// The connection had ended before anything was sent.
+    Ended,
 }
 
 /// An open connection.
@@ -114,9 +116,14 @@ impl Wire {
         let pdu = request.encode().ok_or(Failure::Mismatch(Fault::Length))?;
         let until = Instant::now() + wait;
         let frame = match self.framing {
-            Framing::Mbap => mbap::encode(transaction, unit, &pdu),
+            Framing::Mbap => {
+                if self.has_ended() {
+                    return Err(Failure::Ended);
+                }
+                mbap::encode(transaction, unit, &pdu)
+            }
             Framing::Rtu(quiet) => {
-                if self.purge()? {
+                if self.purge().map_err(|_| Failure::Ended)? {
                     // The rest of it may still be on its way.
                     tally.add("late", 1);
                     self.drain(quiet).await?;

@@ -99,7 +99,7 @@ fn twenty_thousand_harmed_answers_give_no_panic_and_no_value_that_was_not_sent()
                     Ok(other) => return Err(TestCaseError::fail(format!("{other:?}"))),
                     Err(Failure::Mismatch(fault)) => fault.word(),
                     Err(Failure::Timeout) => "timeout",
-                    Err(Failure::Closed(_)) => "closed",
+                    Err(Failure::Closed(_) | Failure::Ended) => "closed",
                 };
                 prop_assert!(!is_whole || word == "value", "a good answer was not taken: {word}");
                 prop_assert!(tally.keys().all(|word| *word == "late"));
