@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const FLAPS: usize = 30;
 
 /// Answers each request with zeros. Once it may flap, it hangs up at the second request of each connection, so many times;
 /// the first answer of each connection is told.
-fn device(listener: &TcpListener, may_flap: &AtomicBool, told: &Sender<()>) -> Option<()> {
+fn device(listener: &TcpListener, may_flap: &AtomicBool, told: &SyncSender<()>) -> Option<()> {
     let mut flaps = 0;
     for stream in listener.incoming() {
         let mut stream = stream.ok()?;
@@ -44,7 +44,7 @@ fn device(listener: &TcpListener, may_flap: &AtomicBool, told: &Sender<()>) -> O
 
 #[test]
 fn three_hundred_flaps_of_ten_devices_leave_as_many_descriptors_as_there_were() {
-    let (told, heard) = channel();
+    let (told, heard) = sync_channel(DEVICES * (FLAPS + 1));
     let may_flap = Arc::new(AtomicBool::new(false));
     let mut nodes = "version: 1\nname: flaps\nnodes:\n  out: { type: console }\n".to_owned();
     let mut edges = "edges:\n".to_owned();

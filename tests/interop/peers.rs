@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use crate::memory::Memory;
@@ -43,6 +43,8 @@ pub(crate) struct Server {
 /// The serial line between a node and a server.
 struct Cable {
     _socat: Child,
+    /// It would end at a pipe that is closed. What it says more fits in.
+    _said: BufReader<ChildStderr>,
     ends: [String; 2],
 }
 
@@ -83,9 +85,7 @@ impl Peer {
             let line = line(&mut said).await;
             ends.extend(line.trim().split_once(" PTY is ").map(|(_, end)| end.to_owned()));
         }
-        // It would stop at a pipe that nobody reads.
-        tokio::spawn(async move { tokio::io::copy(&mut said, &mut tokio::io::sink()).await });
-        Some(Cable { _socat: socat, ends: ends.try_into().unwrap() })
+        Some(Cable { _socat: socat, _said: said, ends: ends.try_into().unwrap() })
     }
 
     fn command(self) -> Option<Command> {
