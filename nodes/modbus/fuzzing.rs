@@ -293,7 +293,14 @@ fn same_again(layout: &Layout, value: &Value, may_be_refused: bool) {
     assert!(!outside, "{value:?} touches what is not its own: {words:x?} {layout:?}");
     let (read, quality) = layout.decode(&words);
     assert_eq!(quality, Quality::GOOD, "{value:?} was written as {words:x?} {layout:?}");
-    assert_eq!(layout.encode(&read).as_deref(), Ok(words.as_slice()), "{value:?} was read as {read:?} {layout:?}");
+    let again = layout.encode(&read);
+    if layout.kind == Kind::String {
+        // What it was filled up with is no part of a text, and written anew.
+        let again = again.map(|words| layout.decode(&words).0);
+        assert_eq!(again.as_ref(), Ok(&read), "{value:?} {layout:?}");
+    } else {
+        assert_eq!(again.as_deref(), Ok(words.as_slice()), "{value:?} was read as {read:?} {layout:?}");
+    }
 }
 
 /// A table of tags: whatever it says, the plan reads all its tags, within the limits.
