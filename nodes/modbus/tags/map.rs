@@ -91,6 +91,19 @@ impl Points<'_> {
         }
     }
 
+    /// Where a tag is named, for people.
+    pub(super) fn shown(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::Option(at) => format!("`{at}`"),
+            Origin::Line(line) => self.line(*line),
+        }
+    }
+
+    /// `map.csv:17`
+    pub(super) fn line(&self, line: usize) -> String {
+        format!("{}:{line}", self.node.tags_from.as_deref().unwrap_or_default())
+    }
+
     fn add_rows(&mut self, rows: &[Row], findings: &mut Findings) {
         let file = self.node.tags_from.clone().unwrap_or_default();
         let Some((header, rows)) = rows.split_first() else {

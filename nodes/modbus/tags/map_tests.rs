@@ -145,6 +145,16 @@ fn a_column_that_is_wrong_in_every_row_does_not_drown_the_rest() {
 }
 
 #[test]
+fn a_node_has_so_many_tags_and_no_more_however_few_rows_name_them() {
+    let row = |n| format!("t{n},coil:0,,,,,,,,65535\n");
+    let table: String = (0..2000).map(row).collect();
+    let header = "tag,at,as,bit,half,length,chars,pad,order,count\n";
+    let (points, found) = rows(&format!("{header}{table}"));
+    assert_eq!((points.len(), found.len()), (65_535, 31));
+    assert_eq!(found[0], "map.csv:3: these are more than 65536 tags");
+}
+
+#[test]
 fn twenty_thousand_rows_are_twenty_thousand_tags() {
     let mut table = "tag,at,as,order,factor_from\n".to_owned();
     for n in 0..20_000 {

@@ -90,6 +90,9 @@ impl Config {
     }
 }
 
+/// Most tags of one node: one row of a table can name thousands.
+const MOST: usize = 65_536;
+
 /// The tags that were found so far.
 struct Points<'a> {
     node: &'a Config,
@@ -125,8 +128,14 @@ impl<'a> Points<'a> {
         if name.is_empty() {
             findings.error(at.clone(), "a tag's name is empty");
         }
-        let point = self.node.point(name, tag, at, findings);
         let elements = tag.count.map_or(0, usize::from);
+        if MOST < self.list.len() + elements.max(1) + tag.bits.len() {
+            findings
+                .error(at.clone(), format!("these are more than {MOST} tags"))
+                .help("read the others by another node");
+            return;
+        }
+        let point = self.node.point(name, tag, at, findings);
         if elements == 0 {
             self.claim(name, at, origin, findings);
         }
@@ -206,18 +215,6 @@ impl<'a> Points<'a> {
                 }
             }
         }
-    }
-
-    fn shown(&self, origin: &Origin) -> String {
-        match origin {
-            Origin::Option(at) => format!("`{at}`"),
-            Origin::Line(line) => self.line(*line),
-        }
-    }
-
-    /// `map.csv:17`
-    fn line(&self, line: usize) -> String {
-        format!("{}:{line}", self.node.tags_from.as_deref().unwrap_or_default())
     }
 }
 
