@@ -125,18 +125,22 @@ impl Window {
     /// Takes a value in; `None` is one that must not be used.
     pub(super) fn add(&mut self, time: Timestamp, value: Option<&Value>, level: Level, needs: Needs) {
         self.records += 1;
-        let as_number = value.map(|value| match *value {
-            Value::Bool(on) => Value::U64(u64::from(on)),
-            ref number => number.clone(),
-        });
-        if let (Some(value), Some(as_number)) = (value, &as_number) {
+        let of_bool;
+        let as_number = match value {
+            Some(Value::Bool(on)) => {
+                of_bool = Value::U64(u64::from(*on));
+                Some(&of_bool)
+            }
+            number => number,
+        };
+        if let (Some(value), Some(as_number)) = (value, as_number) {
             self.values += 1;
             self.good += u64::from(level == Level::Good);
             self.has_uncertain |= level == Level::Uncertain;
             self.take(time, value, as_number, needs);
         }
         if needs.any([Aggregate::TimeAvg]) {
-            self.seldom().steps.add(time, as_number);
+            self.seldom().steps.add(time, as_number.cloned());
         }
     }
 

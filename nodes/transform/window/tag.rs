@@ -108,8 +108,8 @@ impl Tagged {
         }
         let time = record.time;
         let start = self.start_of(time, shape);
-        let anew = Clock { since: time, watermark: time, over: shape.over_at(time), late_since: None };
-        let mut clock = self.clock.unwrap_or(anew);
+        let anew = || Clock { since: time, watermark: time, over: shape.over_at(time), late_since: None };
+        let mut clock = self.clock.unwrap_or_else(anew);
         let mut is_latest = self.clock.is_none_or(|clock| clock.watermark < time);
         if shape.end(Timestamp(start)) <= clock.over {
             let since = clock.late_since.filter(|since| *since <= time).unwrap_or(time);
@@ -119,7 +119,7 @@ impl Tagged {
             }
             self.close_unfinished(shape, of, results);
             self.carry = None;
-            (clock, is_latest) = (anew, true);
+            (clock, is_latest) = (anew(), true);
         }
         clock.late_since = None;
         if clock.watermark < time {
