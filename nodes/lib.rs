@@ -11,6 +11,8 @@ mod follower;
 mod generate;
 #[cfg(feature = "modbus")]
 mod modbus;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
