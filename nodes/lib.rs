@@ -49,6 +49,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::Modbus,
     #[cfg(feature = "modbus")]
     &modbus::ModbusWrite,
+    #[cfg(feature = "mqtt")]
+    &mqtt::Mqtt,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fieldflow_contract::{BuildContext, BuildError, Link, LinkState, Notices, Tally};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Address;
@@ -19,6 +20,7 @@ const AWAY: Duration = Duration::from_secs(1);
 const AWAY_AT_MOST: Duration = Duration::from_secs(60);
 /// How often a better broker is looked for.
 const LOOK: Duration = Duration::from_secs(10);
+const LOOK_AT_MOST_OFTEN: Duration = Duration::from_millis(100);
 
 /// Connects to the best broker that can be had.
 pub(crate) struct Client {
@@ -28,6 +30,8 @@ pub(crate) struct Client {
     /// Which one is in use.
     active: Option<usize>,
     session: Session,
+    /// Looks for a better broker than the one in use.
+    looking: JoinSet<usize>,
     tally: Tally,
     notices: Notices,
 }
@@ -69,6 +73,7 @@ impl Client {
             tls,
             active: None,
             session: Session::default(),
+            looking: JoinSet::new(),
             tally: context.tally.clone(),
             notices: context.notices.clone(),
         })
@@ -133,6 +138,7 @@ impl Client {
 
     fn is_open(&mut self, place: usize) {
         let before = self.active.replace(place);
+        self.look_for_better(place);
         let Some(broker) = self.brokers.get_mut(place) else { return };
         broker.link.set(LinkState::Connected);
         (broker.was_open, broker.failures, broker.wait, broker.told) = (true, 0, None, None);
@@ -168,6 +174,7 @@ impl Client {
     /// The connection has ended, for this reason.
     pub(crate) fn lost(&mut self, refusal: &Refusal) {
         if let Some(place) = self.active {
+            self.looking.abort_all();
             self.tally.add("connection_lost", 1);
             self.failed(place, refusal);
             // A connection that worked may be opened again at once, but for who was told to go elsewhere.
@@ -190,6 +197,7 @@ impl Client {
     pub(crate) fn closed(&mut self) {
         self.brokers.iter().for_each(|broker| broker.link.set(LinkState::Disconnected));
         self.active = None;
+        self.looking.abort_all();
     }
 
     /// Which broker is in use, counted from 0.
@@ -199,21 +207,35 @@ impl Client {
 
     /// Waits until a better broker than the one in use has been there for `fail_back`; never, if there is none better. The
     /// node then closes its connection, calls [`Client::prefer`] with what this gave, and connects again.
-    pub(crate) async fn better(&self) -> usize {
-        let better = self.brokers.get(..self.active.unwrap_or(0)).unwrap_or_default();
-        if better.is_empty() {
-            return std::future::pending().await;
+    ///
+    /// Dropping it loses nothing: the looking goes on meanwhile.
+    pub(crate) async fn better(&mut self) -> usize {
+        match self.looking.join_next().await {
+            Some(Ok(place)) => place,
+            _ => std::future::pending().await,
         }
-        let mut since: Vec<Option<Instant>> = vec![None; better.len()];
-        loop {
-            for (place, (broker, since)) in better.iter().zip(&mut since).enumerate() {
-                let look = timeout(self.options.timeout, dial::dial(&broker.address, self.tls.as_ref())).await;
-                *since = if matches!(look, Ok(Ok(_))) { since.or(Some(Instant::now())) } else { None };
-                if since.is_some_and(|since| self.options.fail_back <= since.elapsed()) {
-                    return place;
+    }
+
+    /// Looks for a better broker than this one.
+    fn look_for_better(&mut self, place: usize) {
+        self.looking = JoinSet::new();
+        if place == 0 {
+            return;
+        }
+        let better: Vec<Address> = self.options.addresses.iter().take(place).cloned().collect();
+        let (tls, longest, fail_back) = (self.tls.clone(), self.options.timeout, self.options.fail_back);
+        self.looking.spawn(async move {
+            let mut since: Vec<Option<Instant>> = vec![None; better.len()];
+            loop {
+                for (place, (address, since)) in better.iter().zip(&mut since).enumerate() {
+                    let look = timeout(longest, dial::dial(address, tls.as_ref())).await;
+                    *since = if matches!(look, Ok(Ok(_))) { since.or(Some(Instant::now())) } else { None };
+                    if since.is_some_and(|since| fail_back <= since.elapsed()) {
+                        return place;
+                    }
                 }
+                sleep(LOOK.min(fail_back.max(LOOK_AT_MOST_OFTEN))).await;
             }
-            sleep(LOOK.min(self.options.fail_back.max(Duration::from_millis(100)))).await;
-        }
+        });
     }
 }

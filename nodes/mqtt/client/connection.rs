@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::codec::{self, ConnAck, Connect, Limits, Message, Packet, Qos, Version};
 use super::dial::{self, Failure, Stream};
@@ -28,6 +29,8 @@ pub(crate) struct Inbound {
     pub(crate) receipt: Option<u64>,
     /// Whether the topic is one that may be published to. If not, what is no UTF-8 in it was replaced.
     pub(crate) is_sound: bool,
+    /// Whether the payload was too long and is not here.
+    pub(crate) is_cut: bool,
     /// Bytes of its packet.
     pub(super) bytes: usize,
 }
@@ -94,6 +97,12 @@ impl Publisher {
         Ok(())
     }
 }
+
+/// Longest time that a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Longest CONNACK, with whatever the broker says of itself.
+const CONNACK: u32 = 64 << 10;
 
 /// See the module.
 pub(crate) struct Connection {
@@ -205,12 +214,17 @@ impl Connection {
         self.ended.get().cloned().unwrap_or_else(gone)
     }
 
-    /// Says goodbye, so that the broker publishes no will. What was published before leaves first.
+    /// Says goodbye, so that the broker publishes no will. What was handed over before leaves first; what is not acknowledged
+    /// by then fails.
     pub(crate) async fn close(mut self) {
-        let (tell, told) = oneshot::channel();
-        if self.controls.send(Control::Close(tell)).await.is_ok() {
-            let _ = told.await;
-        }
+        let goodbye = async {
+            let (tell, told) = oneshot::channel();
+            if self.controls.send(Control::Close(tell)).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        // Who does not read does not hear it either.
+        let _ = timeout(GOODBYE, goodbye).await;
         self.tasks.shutdown().await;
     }
 }
@@ -244,14 +258,17 @@ async fn hello(
     stream.write_all(&out).await.map_err(broke)?;
     stream.flush().await.map_err(broke)?;
     loop {
-        match codec::decode(came, options.version, options.maximum_packet_size) {
+        // Not to wait for the end of what never is one.
+        if came.first().is_some_and(|first| *first != 0x20) {
+            return Err(Refusal::link(format!("{name} does not answer with CONNACK: is it an MQTT broker?")));
+        }
+        match codec::decode(came, options.version, CONNACK) {
             Ok(Some(Packet::ConnAck(connack))) if connack.code == 0 => return Ok(connack),
             Ok(Some(Packet::ConnAck(ConnAck { code, reason, server, .. }))) => {
                 let said = reason.or_else(|| server.map(|server| format!("use {server}")));
                 return Err(Refusal::code(format!("{name} refused the connection"), code, said.as_deref()));
             }
-            Ok(None) => {}
-            Ok(Some(_)) => return Err(Refusal::link(format!("{name} said something else than CONNACK first"))),
+            Ok(_) => {}
             Err(malformed) => return Err(Refusal::link(format!("{name} does not answer in MQTT: {malformed}"))),
         }
         if stream.read_buf(came).await.map_err(broke)? == 0 {
@@ -265,11 +282,4 @@ async fn hello(
 pub(crate) fn publisher_alone(limits: Limits) -> (Publisher, mpsc::Receiver<(Message, Tell<()>)>) {
     let (publishes, taken) = mpsc::channel(1);
     (Publisher { publishes, limits: Arc::new(limits), version: Version::V5 }, taken)
-}
-
-impl Inbound {
-    /// Whether it is to be acknowledged.
-    pub(crate) fn is_owed(&self) -> bool {
-        self.message.qos != Qos::AtMostOnce
-    }
 }

@@ -31,7 +31,11 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 mod websocket;
+#[cfg(test)]
+mod websocket_tests;
 mod window;
 
 pub(crate) use self::address::Address;
@@ -44,4 +48,7 @@ pub(crate) use self::sent::Receipt;
 pub(crate) use self::tls::{Tls, identity};
 pub(crate) use self::window::Window;
 #[cfg(test)]
-pub(crate) use self::{connection::publisher_alone, scripted::Scripted};
+pub(crate) use self::{
+    connection::publisher_alone,
+    scripted::{Peer, Scripted, WELCOME},
+};

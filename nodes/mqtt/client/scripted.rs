@@ -21,6 +21,10 @@ impl Scripted {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
+    pub(crate) async fn at(address: std::net::SocketAddr) -> Self {
+        Self(TcpListener::bind(address).await.unwrap())
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("mqtt://{}", self.0.local_addr().unwrap())
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -74,6 +74,8 @@ pub(super) struct State {
     sent: Sent,
     asked: Vec<Asked>,
     next_id: u16,
+    /// Bytes of a payload that is too long, still to come.
+    skip: usize,
     /// A message that the hand-off has no room for.
     stalled: Option<Inbound>,
     ready: Vec<(u16, Qos)>,
@@ -95,6 +97,7 @@ impl State {
             sent: Sent::new(most_sent),
             asked: Vec::new(),
             next_id: u16::MAX,
+            skip: 0,
             stalled: None,
             ready: Vec::new(),
             last_sent: now,
@@ -150,10 +153,16 @@ impl Task {
             }
         };
         let code = if let End::Closed(_) = &end { 0 } else { 0x80 };
+        while let (End::Closed(_), Ok((message, tell))) = (&end, self.publishes.try_recv()) {
+            if message.qos == Qos::AtMostOnce || self.state.sent.has_room() {
+                self.publish(&message, tell);
+            }
+        }
         codec::disconnect(&mut self.state.out, self.version, code);
         // Whoever is gone does not read this either: no longer than it takes on a slow link.
         let goodbye = async {
             self.writer.write_all_buf(&mut self.state.out).await?;
+            self.state.sent.written(u64::MAX);
             self.writer.shutdown().await
         };
         let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
@@ -185,6 +194,9 @@ impl Task {
             return Err(Refusal::link(format!("{}: messages were lost on their way and are to come again", self.name)));
         }
         while self.may_take() {
+            let skipped = self.state.skip.min(self.came.len());
+            self.came.advance(skipped);
+            self.state.skip -= skipped;
             match codec::decode(&mut self.came, self.version, self.limits.packet) {
                 Ok(Some(packet)) => self.take(packet)?,
                 Ok(None) => break,
@@ -334,7 +346,8 @@ impl Task {
     }
 
     fn message(&mut self, published: Published) -> Result<(), Refusal> {
-        let Published { message, id, is_sound } = published;
+        let Published { message, id, is_sound, cut } = published;
+        self.state.skip = cut;
         if message.qos == Qos::ExactlyOnce {
             if self.session.has_received(id) {
                 codec::acknowledge(&mut self.state.out, Step::PubRec, id);
@@ -351,7 +364,7 @@ impl Task {
         let receipt = (message.qos != Qos::AtMostOnce).then(|| self.window.open(id, message.qos));
         let bytes = message.packet_len(self.version);
         self.window.hold(bytes);
-        match self.inbound.try_send(Inbound { message, receipt, is_sound, bytes }) {
+        match self.inbound.try_send(Inbound { message, receipt, is_sound, is_cut: cut != 0, bytes }) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(message)) => {
                 self.state.stalled = Some(message);

@@ -87,7 +87,7 @@ pub(super) fn distrust(error: &io::Error) -> Option<String> {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 format!("its certificate is not valid yet, or this machine's clock is wrong ({wrong})")
             }
-            CertificateError::UnknownIssuer => {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "nobody who is trusted vouches for its certificate: it is self-signed, or of another authority than that of \
                  `tls.ca`"
                     .to_owned()

@@ -21,6 +21,8 @@ struct Shared {
     state: Mutex<State>,
     /// Something is to be acknowledged, or there is room again.
     wake: Notify,
+    /// The first message is another one.
+    settled: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +91,7 @@ impl Window {
             state.ready.extend(state.open.pop_front().map(|open| (open.id, open.qos)));
         }
         self.0.wake.notify_one();
+        self.0.settled.notify_one();
     }
 
     /// Messages were lost on their way: the connection is to end, so that they come again.
@@ -104,7 +107,18 @@ impl Window {
         (!state.is_lost).then_some(())
     }
 
-    /// Waits until there may be something to do.
+    /// Waits until all messages before this receipt are acknowledged. For the node alone.
+    pub(crate) async fn settled(&self, until: u64) {
+        loop {
+            let settled = self.0.settled.notified();
+            if until <= self.state().first {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// Waits until there may be something to do. For the task of the connection alone.
     pub(super) async fn changed(&self) {
         self.0.wake.notified().await;
     }

@@ -94,6 +94,8 @@ pub(in crate::mqtt) struct Published {
     pub(in crate::mqtt) id: u16,
     /// Whether the topic is one that may be published to.
     pub(in crate::mqtt) is_sound: bool,
+    /// Bytes of the payload that are not here, since it is too long, and are to be skipped.
+    pub(in crate::mqtt) cut: usize,
 }
 
 /// The broker's answer to CONNECT.

@@ -11,13 +11,11 @@ use super::{ConnAck, Limits, Message, Packet, Published, Qos, Step, Version};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::mqtt) struct Malformed {
     pub(in crate::mqtt) what: String,
-    /// The reason code for the broker.
-    pub(in crate::mqtt) code: u8,
 }
 
 impl Malformed {
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), code: 0x81 }
+        Self { what: what.into() }
     }
 }
 
@@ -47,8 +45,11 @@ pub(in crate::mqtt) fn decode(bytes: &mut BytesMut, version: Version, most: u32)
         return Ok(None);
     }
     if most as usize <= length || (most as usize) < header + length {
+        if version == Version::V3 && *first >> 4 == 3 {
+            return beginning(bytes, header, length);
+        }
         let what = format!("a packet of {} bytes: at most {most} are taken", header + length);
-        return Err(Malformed { what, code: 0x95 });
+        return Err(Malformed::new(what));
     }
     let first = *first;
     if bytes.len() < header + length {
@@ -57,6 +58,22 @@ pub(in crate::mqtt) fn decode(bytes: &mut BytesMut, version: Version, most: u32)
     let mut packet = bytes.split_to(header + length).freeze();
     packet.advance(header);
     body(first, Reader::new(packet), version).map(Some)
+}
+
+/// A message of 3.1.1 that is too long. Its broker could not be told, and would send it again and again: what it is and its
+/// number are taken, the payload is for the caller to skip.
+fn beginning(bytes: &mut BytesMut, header: usize, length: usize) -> Result<Option<Packet>, Malformed> {
+    let Some(&[high, low]) = bytes.get(header..header + 2) else { return Ok(None) };
+    let first = bytes.first().copied().unwrap_or_default();
+    let id = if (first >> 1) & 3 == 0 { 0 } else { 2 };
+    let count = 2 + usize::from(u16::from_be_bytes([high, low])) + id;
+    if bytes.len() < header + count {
+        return Ok(None);
+    }
+    let mut head = bytes.split_to(header + count).freeze();
+    head.advance(header);
+    let Packet::Publish(published) = publish(first & 0x0F, Reader::new(head), Version::V3)? else { return Ok(None) };
+    Ok(Some(Packet::Publish(Published { cut: length.saturating_sub(count), ..published })))
 }
 
 fn body(first: u8, mut reader: Reader, version: Version) -> Result<Packet, Malformed> {
@@ -142,7 +159,7 @@ fn publish(flags: u8, mut reader: Reader, version: Version) -> Result<Packet, Ma
     let properties = if version == Version::V5 { Properties::read(&mut reader)? } else { None };
     let message =
         Message { topic, payload: reader.rest(), qos, retain: flags & 1 == 1, dup: flags & 8 == 8, properties };
-    Ok(Packet::Publish(Published { message, id, is_sound }))
+    Ok(Packet::Publish(Published { message, id, is_sound, cut: 0 }))
 }
 
 fn acknowledge(step: Step, reader: &mut Reader) -> Result<Packet, Malformed> {

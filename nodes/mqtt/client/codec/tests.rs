@@ -32,7 +32,7 @@ proptest! {
         let mut half = BytesMut::from(&bytes[..bytes.len() - 1]);
         prop_assert_eq!(decode(&mut half, version, MOST), Ok(None));
         let id = if qos == Qos::AtMostOnce { 0 } else { id };
-        let published = Published { message, id, is_sound: true };
+        let published = Published { message, id, is_sound: true, cut: 0 };
         prop_assert_eq!(decode(&mut bytes, version, MOST), Ok(Some(Packet::Publish(published))));
         prop_assert!(bytes.is_empty());
     }
@@ -60,6 +60,16 @@ fn a_length_is_refused_before_a_byte_of_it_is_kept() {
         assert!(error.what.contains(said), "{error}");
     }
     assert_eq!(decode(&mut BytesMut::from(&[0x30, 0xE5, 0x07][..]), Version::V5, 1000), Ok(None));
+}
+
+#[test]
+fn a_message_that_is_too_long_for_3_1_1_is_known_by_its_beginning() {
+    let mut bytes = BytesMut::from(&[0x32, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1, b'a', 0][..]);
+    assert_eq!(decode(&mut bytes, Version::V3, 1000), Ok(None));
+    bytes.extend_from_slice(&[7, 1, 2, 3]);
+    let Ok(Some(Packet::Publish(published))) = decode(&mut bytes, Version::V3, 1000) else { panic!() };
+    assert_eq!((published.id, published.message.topic.as_str(), published.cut), (7, "a", 268_435_450));
+    assert_eq!(&bytes[..], [1, 2, 3], "the payload is for the caller to skip");
 }
 
 #[test]

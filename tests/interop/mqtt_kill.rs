@@ -1,0 +1,57 @@
+//! Between MQTT and SQLite the pipeline is killed again and again: nothing that the broker had taken is missing at the end.
+//!
+//! `FIELDFLOW_KILLS` makes it more than 5 times.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::device::TURN;
+use crate::mosquitto::{Flow, Mosquitto, PATIENCE};
+
+#[tokio::test]
+async fn nothing_is_lost_between_mqtt_and_sqlite_however_often_the_pipeline_is_killed() {
+    let _turn = TURN.lock().await;
+    let kills = std::env::var("FIELDFLOW_KILLS").map_or(5, |kills| kills.parse().unwrap());
+    let Some(broker) = Mosquitto::start("").await else { return };
+    broker.publish("m/ready", &["-q", "1", "-r"], std::iter::once("-1".to_owned())).await;
+    let source = format!("url: \"mqtt://127.0.0.1:{}\", topics: [\"m/+\"], payload: number", broker.port);
+    let flow = Flow::new(&source, "type: sqlite, path: plant.db");
+    let path = flow.folder().join("data/interop/plant.db");
+    let stored = |sql: &str| -> Option<i64> {
+        let file = rusqlite::Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        file.query_row(sql, (), |row| row.get(0)).ok()
+    };
+    let wait = async |sql: &str, least: i64| {
+        let end = Instant::now() + PATIENCE;
+        while stored(sql).is_none_or(|count| count < least) {
+            assert!(Instant::now() < end, "{:?} of {least}: {sql}", stored(sql));
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut run = Some(flow.start("off"));
+    wait("SELECT count(*) FROM samples", 1).await;
+    let mut feed = broker.feed("m/n", &["-q", "1"]);
+    let mut next = 0;
+    for _ in 0..kills {
+        for _ in 0..4000 {
+            feed.line(&next.to_string()).await;
+            next += 1;
+        }
+        // In the middle of it.
+        wait("SELECT max(value) FROM samples", next - 3000).await;
+        if let Some(run) = run.take() {
+            run.kill().await;
+        }
+        run = Some(flow.start("off"));
+    }
+    feed.end().await;
+    wait("SELECT count(DISTINCT value) FROM samples WHERE tag = 'm/n'", next).await;
+    if let Some(run) = run.take() {
+        run.stop().await;
+    }
+    let all = stored("SELECT count(*) FROM samples WHERE tag = 'm/n'").unwrap();
+    let twice = all - next;
+    println!("{kills} kills: {next} messages, none lost, {twice} twice");
+    assert!(twice <= kills * 5000, "{twice} came twice: more than may be under way at each kill");
+}
