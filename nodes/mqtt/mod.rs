@@ -64,7 +64,7 @@ payload: json
         let mut clashes = Vec::new();
         for (node, (_, config)) in nodes.nodes.iter().enumerate() {
             let before = nodes.nodes.iter().take(node).enumerate();
-            let same = |(_, (_, other)): &(usize, &(&str, Config))| {
+            let same = |(_, (_, other)): &(usize, &(&str, &Config))| {
                 config.client_id.is_some() && other.client_id == config.client_id && other.meets(config)
             };
             if let Some((first, _)) = before.clone().find(same) {
