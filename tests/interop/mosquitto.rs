@@ -12,7 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than anything here takes on a machine that has other work as well.
@@ -51,7 +51,7 @@ impl Mosquitto {
         let folder = dir.path().display();
         let config = format!(
             "per_listener_settings false\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n\
-             autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\nsys_interval 1\nlog_dest file {folder}/log\n\
+             max_queued_messages 0\nsys_interval 1\nlog_dest file {folder}/log\n\
              listener {port} 127.0.0.1\n{}\nlistener {web} 127.0.0.1\nprotocol websockets\n",
             more.replace("DIR", &folder.to_string())
         );
@@ -83,11 +83,6 @@ impl Mosquitto {
         }
     }
 
-    /// The folder with its configuration.
-    pub(crate) fn folder(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Stops it in peace, so that it writes down what it holds, and starts it again.
     pub(crate) async fn restart(&mut self, meanwhile: Duration) {
         signal(&self.child, "TERM").await;
@@ -97,49 +92,27 @@ impl Mosquitto {
         self.is_there().await;
     }
 
-    /// Publishes lines to a topic, and waits until the broker has them.
+    /// Publishes lines to a topic, and waits until the broker has acknowledged all of them.
     pub(crate) async fn publish(&self, topic: &str, options: &[&str], lines: impl Iterator<Item = String>) {
-        let mut feed = self.feed(topic, options);
-        for line in lines {
-            feed.line(&line).await;
-        }
-        feed.end().await;
-    }
-
-    /// A client that publishes line by line.
-    pub(crate) fn feed(&self, topic: &str, options: &[&str]) -> Feed {
         let mut command = Command::new("mosquitto_pub");
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-l"]).args(options);
         let mut child = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let stdin = child.stdin.take().unwrap();
-        Feed { child, stdin }
-    }
-
-    /// The last of the first messages of a topic.
-    pub(crate) async fn hear(&self, topic: &str, count: usize) -> String {
-        let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-C", &count.to_string()]);
-        let heard = timeout(PATIENCE, command.kill_on_drop(true).output()).await.expect("something to hear").unwrap();
-        String::from_utf8_lossy(&heard.stdout).lines().last().unwrap_or_default().to_owned()
-    }
-}
-
-/// See [`Mosquitto::feed`].
-pub(crate) struct Feed {
-    child: Child,
-    stdin: ChildStdin,
-}
-
-impl Feed {
-    pub(crate) async fn line(&mut self, line: &str) {
-        self.stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-    }
-
-    /// Waits until the broker has acknowledged all.
-    pub(crate) async fn end(mut self) {
-        drop(self.stdin);
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("the broker takes it").unwrap();
+        // It may keep the last lines to itself as long as there can be more of them.
+        let mut stdin = child.stdin.take().unwrap();
+        for line in lines {
+            stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+        drop(stdin);
+        let status = timeout(PATIENCE, child.wait()).await.expect("the broker takes it").unwrap();
         assert!(status.success(), "mosquitto_pub ended with {status}");
+    }
+
+    /// The retained message of a topic.
+    pub(crate) async fn hear(&self, topic: &str) -> String {
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-C", "1"]);
+        let heard = timeout(PATIENCE, command.kill_on_drop(true).output()).await.expect("something to hear").unwrap();
+        String::from_utf8_lossy(&heard.stdout).trim().to_owned()
     }
 }
 

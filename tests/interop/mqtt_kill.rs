@@ -31,21 +31,21 @@ async fn nothing_is_lost_between_mqtt_and_sqlite_however_often_the_pipeline_is_k
     };
     let mut run = Some(flow.start("off"));
     wait("SELECT count(*) FROM samples", 1).await;
-    let mut feed = broker.feed("m/n", &["-q", "1"]);
     let mut next = 0;
     for _ in 0..kills {
-        for _ in 0..4000 {
-            feed.line(&next.to_string()).await;
-            next += 1;
-        }
-        // In the middle of it.
-        wait("SELECT max(value) FROM samples", next - 3000).await;
-        if let Some(run) = run.take() {
-            run.kill().await;
-        }
-        run = Some(flow.start("off"));
+        let before = next;
+        next += 4000;
+        let publish = broker.publish("m/n", &["-q", "1"], (before..next).map(|n| n.to_string()));
+        let kill = async {
+            // In the middle of it.
+            wait("SELECT max(value) FROM samples", before + 1000).await;
+            if let Some(run) = run.take() {
+                run.kill().await;
+            }
+            run = Some(flow.start("off"));
+        };
+        tokio::join!(publish, kill);
     }
-    feed.end().await;
     wait("SELECT count(DISTINCT value) FROM samples WHERE tag = 'm/n'", next).await;
     if let Some(run) = run.take() {
         run.stop().await;

@@ -2,6 +2,7 @@
 //! messages that were under way. A node that wants to go on opens another one.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::options::Options;
 use super::reason::Refusal;
 use super::sent::{Receipt, Sent, Tell, gone};
 use super::task::{Bounds, Control, State, Task};
-use super::tls::Identity;
+use super::tls::{self, Identity};
 use super::window::Window;
 
 /// A message as it came in, and how to acknowledge it.
@@ -133,7 +134,7 @@ impl Connection {
         let mut stream = dial::dial(address, tls).await?;
         authenticating();
         let mut came = BytesMut::with_capacity(4096);
-        let connack = hello(name, &mut stream, &mut came, options).await.map_err(Failure::Link)?;
+        let connack = hello(name, &mut stream, &mut came, options).await?;
         if !connack.session_present {
             session.ids().clear();
         }
@@ -235,13 +236,16 @@ async fn hello(
     stream: &mut Box<dyn Stream>,
     came: &mut BytesMut,
     options: &Options,
-) -> Result<ConnAck, Refusal> {
-    let broke = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => Refusal::link(format!(
+) -> Result<ConnAck, Failure> {
+    let broke = |error: io::Error| match tls::distrust(&error) {
+        // With TLS 1.3 it is told only now.
+        Some(words) => Failure::Distrust(Refusal::person(format!("{name}: {words}"))),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => Failure::Link(Refusal::link(format!(
             "{name} closed the connection without an answer: it does not take this client, or is no MQTT broker"
-        )),
-        _ => Refusal::link(format!("the connection to {name} broke before it was open: {error}")),
+        ))),
+        None => Failure::Link(Refusal::link(format!("the connection to {name} broke before it was open: {error}"))),
     };
+    let refuse = |what: String| Err(Failure::Link(Refusal::link(format!("{name} {what}"))));
     let mut out = BytesMut::new();
     let connect = Connect {
         client_id: &options.client_id,
@@ -260,19 +264,20 @@ async fn hello(
     loop {
         // Not to wait for the end of what never is one.
         if came.first().is_some_and(|first| *first != 0x20) {
-            return Err(Refusal::link(format!("{name} does not answer with CONNACK: is it an MQTT broker?")));
+            return refuse("does not answer with CONNACK: is it an MQTT broker?".to_owned());
         }
         match codec::decode(came, options.version, CONNACK) {
             Ok(Some(Packet::ConnAck(connack))) if connack.code == 0 => return Ok(connack),
             Ok(Some(Packet::ConnAck(ConnAck { code, reason, server, .. }))) => {
                 let said = reason.or_else(|| server.map(|server| format!("use {server}")));
-                return Err(Refusal::code(format!("{name} refused the connection"), code, said.as_deref()));
+                let what = format!("{name} refused the connection");
+                return Err(Failure::Link(Refusal::code(what, code, said.as_deref())));
             }
             Ok(_) => {}
-            Err(malformed) => return Err(Refusal::link(format!("{name} does not answer in MQTT: {malformed}"))),
+            Err(malformed) => return refuse(format!("does not answer in MQTT: {malformed}")),
         }
         if stream.read_buf(came).await.map_err(broke)? == 0 {
-            return Err(broke(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(broke(io::ErrorKind::UnexpectedEof.into()));
         }
     }
 }

@@ -152,6 +152,8 @@ impl Task {
                 Err(refusal) => break End::Trouble(refusal),
             }
         };
+        // What is safe by now does not come again.
+        self.acknowledge();
         let code = if let End::Closed(_) = &end { 0 } else { 0x80 };
         while let (End::Closed(_), Ok((message, tell))) = (&end, self.publishes.try_recv()) {
             if message.qos == Qos::AtMostOnce || self.state.sent.has_room() {
@@ -182,14 +184,7 @@ impl Task {
 
     /// Deals with what is there, and with what the time asks for.
     fn look(&mut self) -> Result<(), Refusal> {
-        let lost = self.window.take(&mut self.state.ready).is_none();
-        for (id, qos) in self.state.ready.drain(..) {
-            let step = if qos == Qos::ExactlyOnce { Step::PubRec } else { Step::PubAck };
-            if qos == Qos::ExactlyOnce {
-                self.session.receive(id);
-            }
-            codec::acknowledge(&mut self.state.out, step, id);
-        }
+        let lost = !self.acknowledge();
         if lost {
             return Err(Refusal::link(format!("{}: messages were lost on their way and are to come again", self.name)));
         }
@@ -206,11 +201,25 @@ impl Task {
         self.watch(Instant::now())
     }
 
+    /// Acknowledges what is done; `false` if a message was lost.
+    fn acknowledge(&mut self) -> bool {
+        let is_whole = self.window.take(&mut self.state.ready).is_some();
+        for (id, qos) in self.state.ready.drain(..) {
+            let step = if qos == Qos::ExactlyOnce { Step::PubRec } else { Step::PubAck };
+            if qos == Qos::ExactlyOnce {
+                self.session.receive(id);
+            }
+            codec::acknowledge(&mut self.state.out, step, id);
+        }
+        is_whole
+    }
+
     /// Whether what comes may be looked at: nothing that it leads to is without room.
     fn may_take(&self) -> bool {
         let (open, held) = self.window.load();
-        // MQTT 5 has the broker keep to its number; 3.1.1 has no other way than not to read.
-        let has_room = self.version == Version::V5 || open < self.limits.open;
+        // MQTT 5 has the broker keep to its number, and there is always something else to read. Where it does not (3.1.1 knows
+        // no number; Mosquitto 2.0.11 forgets it when it resumes a session), the way is not to read.
+        let has_room = open < self.limits.open + usize::from(self.version == Version::V5);
         self.state.stalled.is_none() && self.state.out.len() < OUT && has_room && held < self.limits.held
     }
 
@@ -356,10 +365,6 @@ impl Task {
             if self.window.has(id, Qos::ExactlyOnce) {
                 return Ok(());
             }
-        }
-        if self.version == Version::V5 && message.qos != Qos::AtMostOnce && self.limits.open <= self.window.load().0 {
-            let what = format!("{} has more than {} messages under way, which is against", self.name, self.limits.open);
-            return Err(Refusal::link(format!("{what} the receive maximum that it was told")));
         }
         let receipt = (message.qos != Qos::AtMostOnce).then(|| self.window.open(id, message.qos));
         let bytes = message.packet_len(self.version);
