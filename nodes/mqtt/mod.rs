@@ -1,4 +1,4 @@
-//! `mqtt`: subscribes to topics of a broker.
+//! `mqtt`: subscribes to topics of a broker. `mqtt_forward`: publishes to a broker.
 //!
 //! | to learn about | read |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | topics and tags | `topics` |
 //! | payloads and values | `payload` |
 //! | the connection to a broker, which every MQTT node has | `client` |
+//! | payloads of Sparkplug B | `sparkplug` |
 
 #[allow(dead_code, unused_imports, reason = "mqtt_forward uses what mqtt does not")]
 mod client;
@@ -14,6 +15,8 @@ mod config;
 mod filter;
 mod payload;
 mod source;
+#[allow(dead_code, unused_imports)]
+mod sparkplug;
 #[cfg(test)]
 mod tests;
 mod topics;
