@@ -6,6 +6,8 @@ use fieldflow_contract::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::tree::Item;
+
 /// Records that an edge holds where the file does not say.
 const CAPACITY: usize = 8192;
 /// Bytes on disk that a durable or spilling edge holds where the file does not say.
@@ -73,6 +75,15 @@ pub struct Disk {
     pub replay_rate: Option<u32>,
 }
 
+impl EdgeOptions {
+    /// The same on disk, if it is in memory.
+    fn durable(&self) -> Self {
+        let none = Disk { max_bytes: DISK, max_age: None, when_full: self.when_full, replay_rate: None };
+        let is_memory = self.storage == Storage::Memory;
+        Self { storage: if is_memory { Storage::Durable(none) } else { self.storage.clone() }, ..self.clone() }
+    }
+}
+
 impl Default for EdgeOptions {
     fn default() -> Self {
         Self { capacity: CAPACITY, max_bytes: None, when_full: WhenFull::Block, storage: Storage::Memory }
@@ -95,7 +106,7 @@ pub(super) struct Edge {
     pub(super) when_full: Option<Full>,
     /// Whether a batch is committed to the disk before it is acknowledged upstream: it survives a kill and a power cut, and
     /// waits there for as long as what comes behind the edge is away. `max_bytes` is then space on disk, default `1GiB`.
-    /// Default false.
+    /// Default false; true for an edge into a sink whose manual says so, such as `mqtt_forward`.
     pub(super) durable: Option<bool>,
     /// How far `when_full: spill` may overflow.
     pub(super) spill: Option<Overflow>,
@@ -152,6 +163,20 @@ pub(super) enum Full {
 }
 
 impl Edge {
+    /// The options in the file, as far as they can be read.
+    pub(super) fn read(item: &Item) -> Self {
+        item.to_json().and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default()
+    }
+
+    /// The options of an edge into a sink that wants it durable, unless these or the defaults say otherwise.
+    pub(super) fn over_durable(&self, defaults: &EdgeOptions) -> EdgeOptions {
+        let is_other = matches!(self.when_full, Some(Full::Spill | Full::Conflate));
+        if is_other || (self.when_full.is_none() && defaults.when_full == WhenFull::Conflate) {
+            return self.over(defaults);
+        }
+        self.over(&defaults.durable())
+    }
+
     /// The options, with what is left out taken from `defaults`.
     pub(super) fn over(&self, defaults: &EdgeOptions) -> EdgeOptions {
         let when_full = match self.when_full {
