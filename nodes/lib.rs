@@ -51,6 +51,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::ModbusWrite,
     #[cfg(feature = "mqtt")]
     &mqtt::Mqtt,
+    &mqtt::MqttForward,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

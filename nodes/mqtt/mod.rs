@@ -7,19 +7,21 @@
 //! | topics and tags | `topics` |
 //! | payloads and values | `payload` |
 //! | the connection to a broker, which every MQTT node has | `client` |
+//! | publishing | `forward` |
 //! | payloads of Sparkplug B | `sparkplug` |
 
-#[allow(dead_code, unused_imports, reason = "mqtt_forward uses what mqtt does not")]
 mod client;
 mod config;
 mod filter;
+mod forward;
 mod payload;
 mod source;
-#[allow(dead_code, unused_imports)]
 mod sparkplug;
 #[cfg(test)]
 mod tests;
 mod topics;
+
+pub(crate) use self::forward::MqttForward;
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Batch, NodeError};
+use fieldflow_contract::{Ack, Batch, NodeError, Position};
 use fieldflow_storage::{Worker, crash_point};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// What the batch is known by, now and when it comes again.
+    pub fn position(&self) -> Position {
+        Position { edge: self.edge.shared_name(), epoch: self.epoch, sequence: self.sequence }
+    }
+
     /// Whether the batch is done already: its consumer said so by its position.
     pub fn is_done(&self) -> bool {
         self.edge.is_done(self.epoch, self.sequence)

@@ -36,8 +36,21 @@ pub(super) async fn run(
         return sink.task.broken(cause);
     }
     sink.task.status.running();
-    while let Some(group) = gather(&mut inbox, sink.wanted()).await {
-        if let Err(cause) = sink.deliver(group).await {
+    loop {
+        let first = tokio::select! {
+            biased;
+            first = inbox.recv() => Ok(first),
+            panicked = sink.idle() => Err(panicked),
+        };
+        let done = match first {
+            Ok(Some(first)) => {
+                let group = gather(first, &mut inbox, sink.wanted()).await;
+                sink.deliver(group).await
+            }
+            Ok(None) => break,
+            Err(panicked) => sink.begin_anew(panicked).await,
+        };
+        if let Err(cause) = done {
             return sink.task.broken(cause);
         }
     }
@@ -45,9 +58,8 @@ pub(super) async fn run(
     sink.task.done()
 }
 
-/// As many deliveries as the sink wants for one write; `None` when there will be no more.
-async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Arrival>> {
-    let first = inbox.recv().await?;
+/// As many deliveries as the sink wants for one write.
+async fn gather(first: Arrival, inbox: &mut Inbox, wanted: Gather) -> Vec<Arrival> {
     let deadline = Instant::now() + wanted.wait;
     let mut records = first.delivery.batch.len();
     let mut group = vec![first];
@@ -63,7 +75,7 @@ async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Arrival>> {
         records += next.delivery.batch.len();
         group.push(next);
     }
-    Some(group)
+    group
 }
 
 struct SinkLoop {
@@ -107,6 +119,30 @@ impl SinkLoop {
         guard_call(|| self.sink.gather()).unwrap_or(Gather::PROMPT)
     }
 
+    /// Keeps the link while there is nothing to write; returns when the sink cannot go on as it is. May be dropped at any time:
+    /// what is not connected then is found out by the next write.
+    async fn idle(&mut self) -> Result<Panicked, Cause> {
+        loop {
+            match guard(self.sink.idle()).await {
+                Ok(NodeError::Broken(cause)) => return Err(cause),
+                Ok(NodeError::Ended) => return Err(Cause::new("the sink takes no more records")),
+                Ok(NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause)) => {
+                    self.lost(&cause).await
+                }
+                Err(panicked) => return Ok(panicked),
+            }
+            self.connect().await?;
+            // Nothing is written that would say so.
+            self.task.backoff.reset();
+            self.task.status.running();
+        }
+    }
+
+    async fn begin_anew(&mut self, panicked: Result<Panicked, Cause>) -> Result<(), Cause> {
+        self.restart(panicked?).await?;
+        self.connect().await
+    }
+
     async fn lost(&mut self, cause: &Cause) {
         self.task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
         self.task.wait(false).await;
@@ -134,6 +170,9 @@ impl SinkLoop {
             let batches: Vec<Batch> = group.arrivals.iter().map(|arrival| arrival.delivery.batch.clone()).collect();
             let positions = group.positions();
             let since = Instant::now();
+            let mut origins = group.arrivals.iter().map(|arrival| arrival.origin.as_ref().map(Origin::position));
+            // A sink that panics here is found out when it writes.
+            let _ = guard_call(|| self.sink.origins(&mut origins));
             match guard(self.sink.write(&batches, &positions)).await {
                 Ok(Ok(())) => self.written(group.arrivals, since),
                 Ok(Err(NodeError::Disconnected(cause))) => {

@@ -75,7 +75,7 @@ impl Publisher {
 
     /// Whether the broker can take this message at all.
     pub(crate) fn check(&self, message: &Message) -> Result<(), Refusal> {
-        let refuse = |code| Err(Refusal::code("a message cannot be published", code, None));
+        let refuse = |code| Err(Refusal::code("a message cannot be published", code, None).of_message());
         let topic = &message.topic;
         let longest = usize::from(u16::MAX);
         if topic.is_empty() || longest < topic.len() || topic.contains(['\0', '+', '#']) {
@@ -90,7 +90,8 @@ impl Publisher {
         let most = self.limits.maximum_packet_size as usize;
         let length = message.packet_len(self.version);
         if most < length {
-            return Err(Refusal::code(format!("a message of {length} bytes, the broker takes {most}"), 0x95, None));
+            let what = format!("a message of {length} bytes, the broker takes {most}");
+            return Err(Refusal::code(what, 0x95, None).of_message());
         }
         if message.properties.as_ref().is_some_and(|properties| !properties.are_sound()) {
             return refuse(0x99);

@@ -26,13 +26,15 @@ pub(crate) struct Refusal {
     pub(crate) code: Option<u8>,
     /// What records get because of it.
     pub(crate) quality: Quality,
+    /// Whether it is about one message only, and the connection goes on.
+    pub(crate) is_of_message: bool,
 }
 
 impl Refusal {
     /// The way to the broker is at fault.
     pub(crate) fn link(message: impl Into<String>) -> Self {
         let quality = Quality::BAD_NOT_CONNECTED;
-        Self { message: message.into(), reaction: Reaction::Retry, code: None, quality }
+        Self { message: message.into(), reaction: Reaction::Retry, code: None, quality, is_of_message: false }
     }
 
     /// The broker gave this reason code.
@@ -45,13 +47,19 @@ impl Refusal {
             Reaction::Person => Quality::BAD_CONFIGURATION,
             _ => Quality::BAD_NOT_CONNECTED,
         };
-        Self { message, reaction: reaction(code), code: Some(code), quality }
+        Self { message, reaction: reaction(code), code: Some(code), quality, is_of_message: false }
     }
 
     /// For a person to act upon.
     pub(crate) fn person(message: impl Into<String>) -> Self {
         let quality = Quality::BAD_CONFIGURATION;
-        Self { message: message.into(), reaction: Reaction::Person, code: None, quality }
+        Self { message: message.into(), reaction: Reaction::Person, code: None, quality, is_of_message: false }
+    }
+
+    /// The same, about one message only.
+    #[must_use]
+    pub(crate) fn of_message(self) -> Self {
+        Self { is_of_message: true, ..self }
     }
 
     /// As a cause, for the runtime.

@@ -109,7 +109,11 @@ impl Sent {
             self.free.push_back(id);
             // A broker that does not know the number any more has taken the message over before.
             let is_over = step == Step::PubComp || !is_refused;
-            let told = if is_over { Ok(()) } else { Err(Refusal::code("the broker refused a message", code, reason)) };
+            let told = if is_over {
+                Ok(())
+            } else {
+                Err(Refusal::code("the broker refused a message", code, reason).of_message())
+            };
             let _ = tell.send(told);
         }
         Next::Done

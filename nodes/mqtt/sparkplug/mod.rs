@@ -65,7 +65,7 @@ pub(crate) struct Metric {
     /// The property `Quality`: 0 bad, 192 good, 500 stale.
     pub(crate) quality: Option<i32>,
     /// The value as it stands on the wire; `None` for null.
-    raw: Option<Raw>,
+    pub(crate) raw: Option<Raw>,
 }
 
 /// A payload that is not taken in.

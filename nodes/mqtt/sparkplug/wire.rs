@@ -39,7 +39,7 @@ pub(super) struct Metric {
 
 /// A value on the wire. Signed numbers are two's complement in the unsigned fields; arrays are bytes.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Raw {
+pub(crate) enum Raw {
     #[prost(uint32, tag = "10")]
     Int(u32),
     #[prost(uint64, tag = "11")]

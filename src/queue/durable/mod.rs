@@ -124,6 +124,10 @@ impl DurableEdge {
         &self.name
     }
 
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -1,0 +1,87 @@
+//! `mqtt_forward`: publishes records, each done when the broker has acknowledged its message.
+//!
+//! | to learn about | read |
+//! |---|---|
+//! | the options | `config` |
+//! | topics | `topic` |
+//! | from records to messages | `payload`, `edge_node` for Sparkplug |
+//! | sending, acknowledgements, refusals | `sink` |
+//! | what became of the batches in hand | `progress` |
+
+mod config;
+mod edge_node;
+#[cfg(test)]
+mod edge_node_tests;
+mod link;
+mod payload;
+#[cfg(test)]
+mod payload_tests;
+mod progress;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+use std::path::Path;
+
+use fieldflow_contract::{At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity};
+
+use self::config::{Config, Settings};
+use self::sink::Forward;
+use super::client::{Qos, identity};
+
+/// `type: mqtt_forward`
+pub(crate) struct MqttForward;
+
+impl NodeSpec for MqttForward {
+    const TYPE: &'static str = "mqtt_forward";
+    const ROLE: Role = Role::Sink;
+    const DURABLE_INPUT: bool = true;
+    const EXAMPLE: &'static str = r#"url: mqtt://127.0.0.1:1883
+topic: "site/{tag}"
+qos: 1
+payload: json
+status: { topic: "status/{pipeline}" }
+"#;
+    type Config = Config;
+
+    fn ports(_: &Config) -> Ports {
+        Ports::sink(Carries::Any).with_rejected()
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        config.resolve(findings);
+    }
+
+    fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
+        if let Some(tls) = config.tls()
+            && let Err((option, why)) = identity(tls, base_dir)
+        {
+            findings.error(At::from("tls").key(option), why);
+        }
+    }
+
+    fn check_input(config: &Config, is_durable: bool, findings: &mut Findings) {
+        if is_durable && config.qos() == Qos::AtMostOnce {
+            findings
+                .warning(
+                    "qos",
+                    "with QoS 0 nobody acknowledges anything: what is under way when the connection breaks is lost, although \
+                     the edge that leads here is durable",
+                )
+                .help("set qos: 1, or `durable: false` on the edge if a loss does not matter");
+        }
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::sink(Forward::new(settings(&config)?, context)?))
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, BuildError> {
+    let mut findings = Findings::default();
+    config.resolve(&mut findings).ok_or_else(|| {
+        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
+    })
+}

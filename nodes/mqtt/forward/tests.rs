@@ -1,0 +1,1 @@
+//! The sink against a broker that the test plays.
