@@ -11,10 +11,7 @@
 
 mod device;
 mod memory;
-mod mosquitto;
 mod mqtt;
-mod mqtt_kill;
-mod mqtt_tls;
 mod outage;
 mod peers;
 mod pipeline;

@@ -131,8 +131,9 @@ impl Sink for Forward {
     }
 
     fn gather(&self) -> Gather {
-        // Many times what is under way, so that the wait for the last acknowledgement of a write is a small part of it.
-        Gather { records: 4096, wait: Duration::ZERO }
+        // Many times what is under way, so that the wait for the last acknowledgement of a write is a small part of it; no more,
+        // as all of it comes again after a kill.
+        Gather { records: usize::from(self.client.options.in_flight).max(100) * 10, wait: Duration::ZERO }
     }
 
     fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use fieldflow_contract::{Delivery, NodeError, Outcome, Source as _, SystemClock, Value};
 use serde_json::json;
 
-use super::client::{Peer, Scripted, WELCOME};
 use super::*;
+use crate::mqtt::client::{Peer, Scripted, WELCOME};
 
 fn node(options: serde_json::Value, folder: &Path) -> (Subscriber, BuildContext) {
     let context = BuildContext::alone("in", folder, Arc::new(SystemClock));

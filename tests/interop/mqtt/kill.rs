@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::broker::{Flow, Mosquitto, PATIENCE};
 use crate::device::TURN;
-use crate::mosquitto::{Flow, Mosquitto, PATIENCE};
 
 #[tokio::test]
 async fn nothing_is_lost_between_mqtt_and_sqlite_however_often_the_pipeline_is_killed() {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
+use super::broker::{Flow, Mosquitto, metrics};
 use crate::device::TURN;
-use crate::mosquitto::{Flow, Mosquitto, metrics, ports};
+use crate::peers::port_that_no_client_gets;
 
 /// Certificates as files: an authority `ca`, of it `localhost`, `client`, `elsewhere` and `expired`; `other`, another
 /// authority; `own`, which vouches for itself.
@@ -48,7 +49,7 @@ async fn a_broker_must_be_who_it_should_be_and_so_must_the_client() {
         ("expired", "ca", true, Some("its certificate has expired")),
         ("elsewhere", "ca", true, Some("its certificate is for another name")),
     ] {
-        let [secure, listen] = ports();
+        let (secure, listen) = (port_that_no_client_gets(), port_that_no_client_gets());
         let folder = dir.path().display();
         let more = format!(
             "listener {secure} 127.0.0.1\ncafile {folder}/ca.pem\ncertfile {folder}/{certificate}.pem\n\

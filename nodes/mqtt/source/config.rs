@@ -6,9 +6,9 @@ use fieldflow_contract::{At, ByteSize, Carries, Findings, Severity, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::client::{Address, LinkConfig, Options, Secret, Tls, Version};
 use super::filter;
 use super::payload::Payload;
+use crate::mqtt::client::{Address, LinkConfig, Options, Secret, Tls, Version};
 
 /// Subscribes to topics of an MQTT broker; each message is a record.
 ///

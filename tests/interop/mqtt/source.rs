@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use super::broker::{Flow, Mosquitto, PATIENCE, Run};
 use crate::device::TURN;
-use crate::mosquitto::{Flow, Mosquitto, PATIENCE, Run};
 use tokio::time::Instant;
 
 const CONSOLE: &str = "type: console";

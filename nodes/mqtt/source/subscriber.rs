@@ -10,10 +10,10 @@ use fieldflow_contract::{
 };
 use tokio::time::timeout;
 
-use super::client::{Client, Connection, Inbound, Refusal, Version, Window};
 use super::config::{Outage, Retained};
 use super::payload::Payload;
 use super::topics::{Named, Topics};
+use crate::mqtt::client::{Client, Connection, Inbound, Refusal, Version, Window};
 
 /// Most records of a batch.
 const BATCH: usize = 1024;

@@ -1,0 +1,9 @@
+//! MQTT against Mosquitto.
+
+mod broker;
+mod forward;
+mod kill;
+mod line;
+mod source;
+mod subscriber;
+mod tls;
