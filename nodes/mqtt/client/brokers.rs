@@ -200,11 +200,6 @@ impl Client {
         self.looking.abort_all();
     }
 
-    /// Which broker is in use, counted from 0.
-    pub(crate) fn active(&self) -> Option<usize> {
-        self.active
-    }
-
     /// Waits until a better broker than the one in use has been there for `fail_back`; never, if there is none better. The
     /// node then closes its connection, calls [`Client::prefer`] with what this gave, and connects again.
     ///
@@ -224,11 +219,12 @@ impl Client {
         }
         let better: Vec<Address> = self.options.addresses.iter().take(place).cloned().collect();
         let (tls, longest, fail_back) = (self.tls.clone(), self.options.timeout, self.options.fail_back);
+        let packet = self.options.maximum_packet_size;
         self.looking.spawn(async move {
             let mut since: Vec<Option<Instant>> = vec![None; better.len()];
             loop {
                 for (place, (address, since)) in better.iter().zip(&mut since).enumerate() {
-                    let look = timeout(longest, dial::dial(address, tls.as_ref())).await;
+                    let look = timeout(longest, dial::dial(address, tls.as_ref(), packet)).await;
                     *since = if matches!(look, Ok(Ok(_))) { since.or(Some(Instant::now())) } else { None };
                     if since.is_some_and(|since| fail_back <= since.elapsed()) {
                         return place;

@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::codec::{self, ConnAck, Connect, Limits, Message, Packet, Qos, Version};
+use super::codec::{self, ConnAck, Connect, Limits, Message, Packet, Version};
 use super::dial::{self, Failure, Stream};
 use super::options::Options;
 use super::reason::Refusal;
-use super::sent::{Receipt, Sent, Tell, gone};
+use super::sent::{Receipt, Tell, gone};
 use super::task::{Bounds, Control, State, Task};
 use super::tls::{self, Identity};
 use super::window::Window;
@@ -132,7 +132,7 @@ impl Connection {
         session: &Session,
         authenticating: impl FnOnce(),
     ) -> Result<Self, Failure> {
-        let mut stream = dial::dial(address, tls).await?;
+        let mut stream = dial::dial(address, tls, options.maximum_packet_size).await?;
         authenticating();
         let mut came = BytesMut::with_capacity(4096);
         let connack = hello(name, &mut stream, &mut came, options).await?;
@@ -142,7 +142,7 @@ impl Connection {
         let (version, limits) = (options.version, Arc::new(connack.limits));
         let keep_alive =
             limits.server_keep_alive.map_or(options.keep_alive, |seconds| Duration::from_secs(seconds.into()));
-        let (publish, publishes) = mpsc::channel(1);
+        let (give_out, to_publish) = mpsc::channel(1);
         let (controls, asked) = mpsc::channel(8);
         let open = usize::from(options.receive_maximum);
         let (give, inbound) = mpsc::channel(open.max(64));
@@ -159,18 +159,18 @@ impl Connection {
             window: window.clone(),
             session: session.clone(),
             controls: asked,
-            publishes,
+            publishes: to_publish,
             limits: Bounds { packet: options.maximum_packet_size, open, held: options.held() },
             // Without a keep-alive there is still an end to patience.
             keep_alive: if keep_alive.is_zero() { Duration::from_secs(60) } else { keep_alive },
             state: State::new(options.in_flight.min(limits.receive_maximum)),
         };
         let mut tasks = JoinSet::new();
-        let told = Arc::clone(&ended);
+        let why = Arc::clone(&ended);
         tasks.spawn(task.run(move |refusal| {
-            let _ = told.set(refusal);
+            let _ = why.set(refusal);
         }));
-        let publisher = Publisher { publishes: publish, limits: Arc::clone(&limits), version };
+        let publisher = Publisher { publishes: give_out, limits: Arc::clone(&limits), version };
         let session_present = connack.session_present;
         Ok(Self { limits, session_present, window, publisher, inbound, controls, ended, tasks })
     }
@@ -281,11 +281,4 @@ async fn hello(
             return Err(broke(io::ErrorKind::UnexpectedEof.into()));
         }
     }
-}
-
-/// For who has no broker at hand: a publisher, and what it publishes.
-#[cfg(test)]
-pub(crate) fn publisher_alone(limits: Limits) -> (Publisher, mpsc::Receiver<(Message, Tell<()>)>) {
-    let (publishes, taken) = mpsc::channel(1);
-    (Publisher { publishes, limits: Arc::new(limits), version: Version::V5 }, taken)
 }

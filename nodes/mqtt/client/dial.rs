@@ -13,6 +13,9 @@ use super::reason::Refusal;
 use super::tls::{self, Identity};
 use super::websocket;
 
+/// A WebSocket message may hold several packets, and is taken up to this length at least.
+const MESSAGE: u32 = 1 << 20;
+
 /// What a connection is made of.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -26,10 +29,11 @@ pub(super) enum Failure {
     Distrust(Refusal),
 }
 
-/// Opens the way to a broker.
+/// Opens the way to a broker, on which no packet is longer than `packet`.
 pub(super) async fn dial(
     address: &Address,
     tls: Option<&(Identity, Option<String>)>,
+    packet: u32,
 ) -> Result<Box<dyn Stream>, Failure> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = stream.map_err(|error| Failure::Link(no_connection(address, &error)))?;
@@ -49,7 +53,7 @@ pub(super) async fn dial(
         _ => Box::new(stream),
     };
     if let Some(path) = &address.path {
-        let open = websocket::open(stream, &address.authority(), path).await;
+        let open = websocket::open(stream, &address.authority(), path, packet.max(MESSAGE) as usize).await;
         stream = Box::new(open.map_err(|error| Failure::Link(no_connection(address, &error)))?);
     }
     Ok(stream)

@@ -3,6 +3,8 @@
 //! It stops reading while the node takes nothing or has too much that is not acknowledged, and so the broker keeps the rest.
 //! All that it holds is bounded: one packet, the hand-off, what is under way, and what is to be written.
 
+mod incoming;
+
 use std::io;
 use std::time::Duration;
 
@@ -11,11 +13,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::codec::{self, Message, Packet, Published, Qos, Step, Version};
+use super::codec::{self, Message, Qos, Step, Version};
 use super::connection::{Inbound, Session};
 use super::dial::Stream;
 use super::reason::Refusal;
-use super::sent::{Next, Sent, Tell};
+use super::sent::{Sent, Tell};
 use super::window::Window;
 
 /// Nothing more is taken to be written while so much waits.
@@ -311,74 +313,6 @@ impl Task {
         None
     }
 
-    fn take(&mut self, packet: Packet) -> Result<(), Refusal> {
-        let state = &mut self.state;
-        match packet {
-            Packet::Publish(published) => return self.message(published),
-            Packet::Acknowledge { step: Step::PubRel, id, .. } => {
-                self.session.release(id);
-                codec::acknowledge(&mut state.out, Step::PubComp, id);
-            }
-            Packet::Acknowledge { step, id, code, reason } => {
-                match state.sent.acknowledge(step, id, code, reason.as_deref()) {
-                    Next::Done => {}
-                    Next::Release => codec::acknowledge(&mut state.out, Step::PubRel, id),
-                    Next::Unknown => return Ok(()),
-                }
-                state.published = Instant::now();
-            }
-            Packet::SubAck { id, codes, .. } => self.answer(id, codes, true)?,
-            Packet::UnsubAck { id, codes } => self.answer(id, codes, self.version == Version::V5)?,
-            Packet::PingResp => (state.is_pinging, state.answered) = (false, Instant::now()),
-            Packet::Disconnect { code, reason, server } => {
-                let what = format!("{} ended the connection", self.name);
-                let said = reason.or_else(|| server.map(|server| format!("use {server}")));
-                return Err(Refusal::code(what, code, said.as_deref()));
-            }
-            Packet::ConnAck(_) => return Err(self.nonsense(&"a second CONNACK")),
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, id: u16, codes: Vec<u8>, is_counted: bool) -> Result<(), Refusal> {
-        let state = &mut self.state;
-        let Some(place) = state.asked.iter().position(|asked| asked.id == id) else { return Ok(()) };
-        let asked = state.asked.swap_remove(place);
-        state.answered = Instant::now();
-        if is_counted && codes.len() != asked.filters {
-            let what = format!("{} answers for {} filters where {} were asked", self.name, codes.len(), asked.filters);
-            let _ = asked.tell.send(Err(Refusal::link(what.clone())));
-            return Err(Refusal::link(what));
-        }
-        let _ = asked.tell.send(Ok(codes));
-        Ok(())
-    }
-
-    fn message(&mut self, published: Published) -> Result<(), Refusal> {
-        let Published { message, id, is_sound, cut } = published;
-        self.state.skip = cut;
-        if message.qos == Qos::ExactlyOnce {
-            if self.session.has_received(id) {
-                codec::acknowledge(&mut self.state.out, Step::PubRec, id);
-                return Ok(());
-            }
-            if self.window.has(id, Qos::ExactlyOnce) {
-                return Ok(());
-            }
-        }
-        let receipt = (message.qos != Qos::AtMostOnce).then(|| self.window.open(id, message.qos));
-        let bytes = message.packet_len(self.version);
-        self.window.hold(bytes);
-        match self.inbound.try_send(Inbound { message, receipt, is_sound, is_cut: cut != 0, bytes }) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                self.state.stalled = Some(message);
-                Ok(())
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(super::sent::gone()),
-        }
-    }
-
     /// When something is to be done even if nothing happens.
     fn due(state: &State, keep_alive: Duration, is_reading: bool) -> Instant {
         let ping = state.last_sent + keep_alive.mul_f64(0.75);
@@ -415,10 +349,6 @@ impl Task {
             return Ok(());
         };
         Err(Refusal::link(format!("{} {what} within {patience:?}: the connection is opened anew", self.name)))
-    }
-
-    fn nonsense(&self, malformed: &impl std::fmt::Display) -> Refusal {
-        Refusal::link(format!("{} sent what is no MQTT, or not what was agreed: {malformed}", self.name))
     }
 }
 

@@ -41,19 +41,16 @@ pub(crate) fn identity(options: &Tls, folder: &Path) -> Result<Arc<ClientConfig>
         if all.is_empty() { Err((option, format!("{} holds no certificate", path.display()))) } else { Ok(all) }
     };
     let mut roots = RootCertStore::empty();
-    match &options.ca {
-        Some(ca) => {
-            for certificate in certificates("ca", ca)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| ("ca", format!("{ca} holds a certificate that cannot be trusted: {error}")))?;
-            }
+    if let Some(ca) = &options.ca {
+        for certificate in certificates("ca", ca)? {
+            roots
+                .add(certificate)
+                .map_err(|error| ("ca", format!("{ca} holds a certificate that cannot be trusted: {error}")))?;
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(("ca", "this machine trusts no certificate: name a file with those to trust".to_owned()));
-            }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(("ca", "this machine trusts no certificate: name a file with those to trust".to_owned()));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))

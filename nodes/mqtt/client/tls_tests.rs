@@ -94,7 +94,7 @@ async fn a_broker_that_is_not_who_it_should_be_is_refused_in_words() {
             acceptor.accept(stream).await
         };
         let identity = (identity, tls.server_name.clone());
-        let (told, served) = tokio::join!(dial(&address, Some(&identity)), serve);
+        let (told, served) = tokio::join!(dial(&address, Some(&identity), 1024), serve);
         match (told, said) {
             (Ok(_), None) => assert_eq!(served.unwrap().get_ref().1.alpn_protocol(), Some(&b"mqtt"[..])),
             (Err(Failure::Distrust(refusal)), Some(said)) => {
@@ -129,7 +129,7 @@ async fn a_client_shows_who_it_is() {
             let _ = stream.write_all(b"hello").await;
         };
         let ask = async {
-            let mut stream = dial(&address, Some(&identity)).await.map_err(|_| ())?;
+            let mut stream = dial(&address, Some(&identity), 1024).await.map_err(|_| ())?;
             let mut hello = [0; 5];
             stream.read_exact(&mut hello).await.map(|_| hello).map_err(|_| ())
         };

@@ -89,7 +89,8 @@ pub(crate) struct Config {
     #[schemars(range(min = 1, max = 65535))]
     pub(super) receive_maximum: u16,
     /// Longest payload that is taken; `1B` to `64MiB`. A broker of MQTT 5 is told, and does not send what is longer. From one
-    /// of 3.1.1 its beginning is not kept either: it gives a record of quality `bad:out_of_range` without a value.
+    /// of 3.1.1 its beginning is not kept either: it gives a record of quality `bad:out_of_range` without a value; inside a
+    /// WebSocket, where it cannot be skipped, it ends the connection.
     #[serde(default = "mebibyte")]
     pub(super) max_payload: ByteSize,
     /// Most different topics that become tags of their own. Messages of more of them come with the tag `NODE/other`, of

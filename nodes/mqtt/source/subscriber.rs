@@ -171,7 +171,9 @@ impl Subscriber {
         }
         self.given = receipts.as_ref().map_or(self.given, |range| range.end);
         let Some(batch) = Batch::new(records, now) else {
-            receipts.into_iter().for_each(|range| window.done(range));
+            if let Some(range) = receipts {
+                window.done(range);
+            }
             return None;
         };
         let ack = receipts.map_or_else(Ack::none, |range| acknowledge(window, range));

@@ -144,9 +144,9 @@ impl Datum {
             // A negative Int64 in the small field has lost its high half.
             (T::Int64 | T::DateTime, Raw::Int(value), _) => Value::I64(i64::from(*value)),
             (T::Int64 | T::DateTime, _, Some(bits)) => Value::I64(bits as i64),
-            (T::UInt8, _, Some(value)) if value <= u64::from(u8::MAX) => Value::U64(value),
-            (T::UInt16, _, Some(value)) if value <= u64::from(u16::MAX) => Value::U64(value),
-            (T::UInt32, _, Some(value)) if value <= u64::from(u32::MAX) => Value::U64(value),
+            (T::UInt8, _, Some(value)) if u8::try_from(value).is_ok() => Value::U64(value),
+            (T::UInt16, _, Some(value)) if u16::try_from(value).is_ok() => Value::U64(value),
+            (T::UInt32, _, Some(value)) if u32::try_from(value).is_ok() => Value::U64(value),
             (T::UInt64, _, Some(value)) => Value::U64(value),
             (T::Float, Raw::Float(value), _) => Value::F32(*value),
             (T::Double, Raw::Double(value), _) => Value::F64(*value),
@@ -201,7 +201,7 @@ fn array(bytes: &Bytes, kind: DataType) -> Result<Vec<Value>, Misfit> {
         let Some((0, texts)) = bytes.split_last() else {
             return if bytes.is_empty() { Ok(Vec::new()) } else { Err(wrong()) };
         };
-        few(texts.iter().filter(|byte| **byte == 0).count() + 1)?;
+        few(texts.split(|byte| *byte == 0).count())?;
         let text = |text: &[u8]| std::str::from_utf8(text).map(|text| Value::Text(text.into())).map_err(|_| wrong());
         return texts.split(|byte| *byte == 0).map(text).collect();
     }

@@ -12,7 +12,7 @@ mod write;
 use bytes::Bytes;
 
 pub(crate) use self::property::Properties;
-pub(in crate::mqtt) use self::read::{Malformed, decode};
+pub(in crate::mqtt) use self::read::decode;
 pub(crate) use self::write::Will;
 pub(in crate::mqtt) use self::write::{
     Connect, acknowledge, connect, disconnect, ping, publish, subscribe, unsubscribe,
@@ -30,6 +30,7 @@ pub(crate) enum Version {
 
 /// How sure a message is to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+#[expect(clippy::enum_variant_names, reason = "the words of MQTT")]
 pub(crate) enum Qos {
     /// At most once: nobody acknowledges it.
     #[default]
@@ -66,6 +67,7 @@ pub(crate) struct Message {
 
 /// The acknowledgements, which all look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the words of MQTT")]
 pub(in crate::mqtt) enum Step {
     PubAck,
     PubRec,

@@ -126,9 +126,9 @@ impl Properties {
 
     /// Whether each has room in its place, and no text holds what MQTT does not allow in one.
     pub(crate) fn are_sound(&self) -> bool {
-        let is_text = |text: &str| text.len() <= usize::from(u16::MAX) && !text.contains('\0');
+        let is_text = |text: &str| u16::try_from(text.len()).is_ok() && !text.contains('\0');
         [&self.content_type, &self.response_topic].into_iter().flatten().all(|text| is_text(text))
-            && self.correlation.as_ref().is_none_or(|bytes| bytes.len() <= usize::from(u16::MAX))
+            && self.correlation.as_ref().is_none_or(|bytes| u16::try_from(bytes.len()).is_ok())
             && self.user.iter().all(|(name, value)| is_text(name) && is_text(value))
     }
 

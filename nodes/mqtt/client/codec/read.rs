@@ -65,7 +65,7 @@ pub(in crate::mqtt) fn decode(bytes: &mut BytesMut, version: Version, most: u32)
 fn beginning(bytes: &mut BytesMut, header: usize, length: usize) -> Result<Option<Packet>, Malformed> {
     let Some(&[high, low]) = bytes.get(header..header + 2) else { return Ok(None) };
     let first = bytes.first().copied().unwrap_or_default();
-    let id = if (first >> 1) & 3 == 0 { 0 } else { 2 };
+    let id = if first & 0b110 == 0 { 0 } else { 2 };
     let count = 2 + usize::from(u16::from_be_bytes([high, low])) + id;
     if bytes.len() < header + count {
         return Ok(None);

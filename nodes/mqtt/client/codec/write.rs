@@ -135,7 +135,9 @@ pub(in crate::mqtt) fn unsubscribe(out: &mut BytesMut, version: Version, id: u16
     if version == Version::V5 {
         body.put_u8(0);
     }
-    filters.iter().for_each(|filter| put_text(&mut body, filter));
+    for filter in filters {
+        put_text(&mut body, filter);
+    }
     put_packet(out, 0xA2, &body);
 }
 
