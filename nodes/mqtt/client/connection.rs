@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::codec::{self, ConnAck, Connect, Limits, Message, Packet, Version};
 use super::dial::{self, Failure, Stream};
@@ -32,6 +32,8 @@ pub(crate) struct Inbound {
     pub(crate) is_sound: bool,
     /// Whether the payload was too long and is not here.
     pub(crate) is_cut: bool,
+    /// When nobody is to act upon it any more, if it expires.
+    pub(crate) expires: Option<Instant>,
     /// Bytes of its packet.
     pub(super) bytes: usize,
 }

@@ -49,7 +49,7 @@ mod window;
 pub(crate) use self::address::Address;
 pub(crate) use self::brokers::Client;
 pub(crate) use self::codec::{Message, Properties, Qos, Version, Will};
-pub(crate) use self::connection::{Connection, Inbound};
+pub(crate) use self::connection::{Connection, Inbound, Publisher};
 pub(crate) use self::options::{LinkConfig, Options, Secret};
 pub(crate) use self::reason::{Reaction, Refusal};
 #[cfg(test)]

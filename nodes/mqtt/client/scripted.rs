@@ -100,15 +100,25 @@ impl Peer {
 
     /// Publishes, with MQTT 5.
     pub(crate) async fn publish(&mut self, topic: &[u8], qos: u8, id: u16, payload: &[u8]) {
+        self.publish_with(&[], topic, qos, id, payload).await;
+    }
+
+    /// The same, with properties.
+    pub(crate) async fn publish_with(&mut self, properties: &[u8], topic: &[u8], qos: u8, id: u16, payload: &[u8]) {
         let mut body = (topic.len() as u16).to_be_bytes().to_vec();
         body.extend(topic);
         if qos != 0 {
             body.extend(id.to_be_bytes());
         }
-        body.push(0);
+        body.push(properties.len() as u8);
+        body.extend(properties);
         body.extend(payload);
-        assert!(body.len() < 128, "short ones only");
+        assert!(properties.len() < 128 && body.len() < 128 * 128, "short ones only");
         let mut packet = vec![0x30 | qos << 1, body.len() as u8];
+        if 128 <= body.len() {
+            packet[1] |= 0x80;
+            packet.push((body.len() >> 7) as u8);
+        }
         packet.extend(body);
         self.send(&packet).await;
     }

@@ -28,6 +28,16 @@ use crate::mqtt::client::{Address, LinkConfig, Options, Secret, Tls, Version};
 /// Two subscriptions that both match a topic may bring its messages twice. `$share/GROUP/FILTER` gives each message to one of
 /// those who name the same group, so that several pipelines split the load; order holds within each only.
 ///
+/// With `payload: sparkplug` the tag is `GROUP/NODE/METRIC` or `GROUP/NODE/DEVICE/METRIC`. Births give names, types and
+/// aliases. A missed message (`seq_gaps`), data before a birth (`before_birth`) and a metric that no birth told
+/// (`unknown_metrics`) have the node asked for its births, at most once a second and less often while it does not answer; see
+/// `rebirth`. Until they come, Good values that are named by an alias only are `uncertain`. A death of the present session
+/// (`bdSeq`), or of a device, tells the last value of each tag once more, as `uncertain:last_usable`. Historical values leave
+/// in order as replayed, and are no tag's last value. Arrays become JSON in a text; datasets and templates
+/// `bad:not_supported`. `spBv1.0/STATE/HOST` is a boolean of that name; nothing is ever written there.
+///
+/// A message that expires (MQTT 5) is a batch of its own, and `modbus_write` refuses it when its time is over.
+///
 /// What a broker refuses is told in words. Where a person must act, as over a wrong password or a certificate that is not
 /// trusted, it is said once, counted as `person_must_act`, and tried again every 30 s.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -56,7 +66,8 @@ pub(crate) struct Config {
     pub(super) qos: u8,
     /// What the payload is. `bytes`: raw, for a `decode` or `crc_check` behind it. `text`: UTF-8. `number`: digits, such as
     /// `23.5`. `json`: a number, text or boolean; or an object with that as `value`, and if it has them with `t` (a time such
-    /// as `2026-01-01T00:00:00Z`) and `quality` (such as `bad:timeout`), which is what `mqtt_forward` writes.
+    /// as `2026-01-01T00:00:00Z`) and `quality` (such as `bad:timeout`), which is what `mqtt_forward` writes. `sparkplug`:
+    /// Sparkplug B, see above.
     #[serde(default)]
     pub(super) payload: Payload,
     /// By what name the broker knows this client, and keeps its session: the same at each start, and no other client's.
@@ -104,9 +115,19 @@ pub(crate) struct Config {
     /// When the broker is to send what it has kept: `always`, with each new connection; `new`, for a subscription that it did
     /// not have yet, so that a reconnect repeats nothing; `never`. MQTT 3.1.1 knows only `always`.
     pub(super) retain_handling: Option<RetainHandling>,
+    /// Whether Sparkplug nodes are asked for their births, by `Node Control/Rebirth`, when something was missed. `false`: this
+    /// node publishes nothing and waits for them. Default with `payload: sparkplug`: true.
+    pub(super) rebirth: Option<bool>,
+    /// Whether what became of a message is published to the response topic that it names, with its correlation data and QoS 1:
+    /// `{"result":"delivered","topic":"…"}`, or `rejected` or `dropped`; with a `reason` where the payload was not what it
+    /// should be. Of several sinks the worst result counts. Whoever may send a message chooses the topic, so have the broker
+    /// allow this user no topics but those of answers; a topic that this node hears itself, or that begins with `$`, is
+    /// counted as `respond_refused`. At most 1000 answers wait. MQTT 5 only.
+    #[serde(default)]
+    pub(super) respond: bool,
     /// What becomes of the tags when the connection is lost. `bad`: each topic that was heard gets one record of Bad quality.
-    /// `silent`: nothing is said, as with a kept session messages are late but not lost. If left out, `bad` with `clean`,
-    /// else `silent`.
+    /// `silent`: nothing is said, as with a kept session messages are late but not lost. If left out, `bad` with `clean`
+    /// and with `payload: sparkplug`, whose data no broker keeps; else `silent`.
     pub(super) outage: Option<Outage>,
 }
 
@@ -224,6 +245,12 @@ impl Config {
                 .error("retain_handling", "MQTT 3.1.1 sends what it has kept with each subscription")
                 .help("use version 5, or retained: skip");
         }
+        self.sparkplug(findings);
+        if self.respond && self.version == Version::V3 {
+            findings
+                .error("respond", "MQTT 3.1.1 has no response topics")
+                .help("use version 5, or leave `respond` out");
+        }
         let handling = self.retain_handling.unwrap_or(RetainHandling::New) as u8;
         let filters = self.topics.iter().map(|topic| {
             // What is retained does not come to a shared subscription, and nothing may be said of it.
@@ -239,8 +266,35 @@ impl Config {
             maximum_packet_size: (self.max_payload.0 + BESIDE_PAYLOAD) as u32,
             ..options
         })?;
-        let outage = self.outage.unwrap_or(if is_clean { Outage::Bad } else { Outage::Silent });
+        let is_lost = is_clean || self.payload == Payload::Sparkplug;
+        let outage = self.outage.unwrap_or(if is_lost { Outage::Bad } else { Outage::Silent });
         Some(Settings { options, filters, outage })
+    }
+
+    /// What goes with Sparkplug only, and what does not go with it.
+    fn sparkplug(&self, findings: &mut Findings) {
+        if self.payload != Payload::Sparkplug {
+            if self.rebirth.is_some() {
+                findings
+                    .error("rebirth", "only Sparkplug nodes can be asked for their births")
+                    .help("write payload: sparkplug, or leave `rebirth` out");
+            }
+            return;
+        }
+        for (index, filter) in self.topics.iter().enumerate() {
+            if filter.starts_with(filter::SHARE) {
+                findings
+                    .error(
+                        topic(index),
+                        format!("`{filter}` gives others a part of the messages of each Sparkplug node"),
+                    )
+                    .help("subscribe to whole groups or nodes, such as \"spBv1.0/GROUP/#\"");
+            } else if !["spBv1.0", "+", "#"].contains(&filter.split('/').next().unwrap_or_default()) {
+                findings
+                    .error(topic(index), format!("`{filter}` brings no Sparkplug message"))
+                    .help("their topics begin with spBv1.0/, such as \"spBv1.0/GROUP/#\"");
+            }
+        }
     }
 
     /// Whether the broker forgets this client.

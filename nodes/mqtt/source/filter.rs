@@ -69,6 +69,12 @@ pub(super) fn check(filter: &str) -> Result<(), (String, String)> {
     Ok(())
 }
 
+/// Whether a subscription brings what is published to this topic.
+pub(super) fn hears(filter: &str, topic: &str) -> bool {
+    let plain = filter.strip_prefix(SHARE).and_then(|rest| rest.split_once('/')).map_or(filter, |(_, plain)| plain);
+    overlap(plain, topic)
+}
+
 /// Whether some topic fits both. Subscriptions of different groups each get their own, as they are meant to.
 fn overlap(one: &str, two: &str) -> bool {
     fn parts(filter: &str) -> (Option<&str>, &str) {

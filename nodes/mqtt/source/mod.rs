@@ -3,13 +3,19 @@
 //! | to learn about | read |
 //! |---|---|
 //! | the options | `config`, `filter` |
-//! | what a message becomes, and when it is acknowledged | `subscriber` |
+//! | what a message becomes, and when it is acknowledged | `subscriber`, `piece` |
+//! | what Sparkplug messages mean | `host` |
+//! | what is told to who sent a message | `answer`, `outbox` |
 //! | topics and tags | `topics` |
 //! | payloads and values | `payload` |
 
+mod answer;
 mod config;
 mod filter;
+mod host;
+mod outbox;
 mod payload;
+mod piece;
 mod subscriber;
 #[cfg(test)]
 mod tests;
@@ -21,7 +27,13 @@ use fieldflow_contract::{
     At, BuildContext, BuildError, Clash, Finding, Findings, Node, NodeSpec, Ports, Role, Severity, Tag, Together,
 };
 
+use tokio::task::JoinSet;
+
 use self::config::{Config, Settings};
+use self::host::Host;
+use self::outbox::Outbox;
+use self::payload::Payload;
+use self::piece::Ready;
 use self::subscriber::Subscriber;
 use self::topics::Topics;
 use super::client::{Client, identity};
@@ -97,7 +109,13 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         retained: config.retained,
         outage,
         topics: Topics::new(config.max_topics as usize, other),
+        host: (config.payload == Payload::Sparkplug)
+            .then(|| Host::new(config.max_topics as usize, config.rebirth.unwrap_or(true), context.tally.clone())),
+        respond: config.respond,
+        outbox: Outbox::new(context.tally.clone(), context.notices.clone()),
+        publishing: JoinSet::new(),
         came: Vec::new(),
+        ready: Ready::new(),
         given: 0,
         clock: context.clock.clone(),
         saved: context.saved.clone(),

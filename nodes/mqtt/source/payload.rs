@@ -19,6 +19,8 @@ pub(crate) enum Payload {
     Json,
     /// Digits.
     Number,
+    /// Sparkplug B, which `Host` reads; what it does not read is kept as it is.
+    Sparkplug,
 }
 
 /// What a payload says.
@@ -49,6 +51,7 @@ impl Payload {
             Self::Text => std::str::from_utf8(payload).ok().map(|text| Said::good(Value::Text(text.into()))),
             Self::Number => number(payload).map(Said::good),
             Self::Json => json(payload),
+            Self::Sparkplug => None,
         };
         read.unwrap_or_else(|| Said {
             value: Value::Bytes(payload.as_ref().into()),

@@ -1,22 +1,24 @@
 //! The source: from messages to batches, and from what became of a batch to acknowledgements.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Ack, Batch, Cause, Clock, Delivery, NodeError, Notices, Outcome, Quality, Record, Saved, Source, Tally, Timestamp,
+    Batch, Cause, Clock, Delivery, NodeError, Notices, Quality, Record, Saved, Source, Tally, Timestamp,
 };
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
+use super::answer::{self, Answer, Wish};
 use super::config::{Outage, Retained};
+use super::host::Host;
+use super::outbox::Outbox;
 use super::payload::Payload;
+use super::piece::{BATCH, Piece, Ready};
 use super::topics::{Named, Topics};
-use crate::mqtt::client::{Client, Connection, Inbound, Refusal, Version, Window};
+use crate::mqtt::client::{Client, Connection, Inbound, Refusal, Version};
 
-/// Most records of a batch.
-const BATCH: usize = 1024;
 /// How long to wait at the end for what is still on its way to the sinks.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -32,8 +34,16 @@ pub(super) struct Subscriber {
     pub(super) retained: Retained,
     pub(super) outage: Outage,
     pub(super) topics: Topics,
-    /// Messages that came and are to leave.
+    /// What Sparkplug messages mean, if that is what comes.
+    pub(super) host: Option<Host>,
+    /// Whether what became of a message is told to who wants to know.
+    pub(super) respond: bool,
+    pub(super) outbox: Outbox,
+    /// Publishes what is in the outbox.
+    pub(super) publishing: JoinSet<()>,
+    /// Messages that came, and what was made of them and is to leave.
     pub(super) came: Vec<Inbound>,
+    pub(super) ready: Ready,
     /// The receipt after the last message that left.
     pub(super) given: u64,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,12 +57,23 @@ impl Source for Subscriber {
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
+        self.publishing.abort_all();
         self.came.clear();
+        self.ready.clear();
         let connection = self.client.connect().await?;
         if let Err(refusal) = self.subscribe(&connection).await {
             self.client.lost(&refusal);
             connection.close().await;
             return Err(refusal.into());
+        }
+        self.outbox.reconnected();
+        if let Some(host) = &mut self.host {
+            host.reconnected(self.clock.now());
+            host.asks().for_each(|ask| self.outbox.put(ask));
+        }
+        if self.respond || self.host.is_some() {
+            self.publishing = JoinSet::new();
+            self.outbox.serve(connection.publisher().clone(), &mut self.publishing);
         }
         (self.connection, self.given) = (Some(connection), 0);
         Ok(())
@@ -60,6 +81,10 @@ impl Source for Subscriber {
 
     async fn read(&mut self) -> Result<Delivery, NodeError> {
         loop {
+            if let Some((delivery, until)) = self.ready.pop_front() {
+                self.given = until.unwrap_or(self.given);
+                return Ok(delivery);
+            }
             let Some(connection) = &mut self.connection else {
                 return Err(Refusal::link("the connection to the broker is not open").into());
             };
@@ -75,8 +100,8 @@ impl Source for Subscriber {
             };
             if let Some(place) = better {
                 self.go_back(place).await?;
-            } else if let Some(delivery) = self.deliver() {
-                return Ok(delivery);
+            } else {
+                self.sort();
             }
         }
     }
@@ -92,8 +117,12 @@ impl Source for Subscriber {
         if let Some(connection) = self.connection.take() {
             // What is not acknowledged would come again at the next start, though it is safe.
             let _ = timeout(SETTLE, connection.window.settled(self.given)).await;
+            if self.respond {
+                let _ = timeout(SETTLE, self.outbox.emptied()).await;
+            }
             connection.close().await;
         }
+        self.publishing.abort_all();
         self.client.closed();
     }
 }
@@ -156,28 +185,62 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Makes a batch of the messages that came; `None` if nothing is to leave.
-    fn deliver(&mut self) -> Option<Delivery> {
+    /// Makes deliveries of the messages that came.
+    fn sort(&mut self) {
         let now = self.clock.now();
-        let window = self.connection.as_ref()?.window.clone();
-        let receipts = receipts(&self.came);
-        let mut records = Vec::with_capacity(self.came.len());
+        let Some(window) = self.connection.as_ref().map(|connection| connection.window.clone()) else { return };
+        let mut piece = Piece::default();
         for inbound in std::mem::take(&mut self.came) {
-            if inbound.message.retain && self.retained == Retained::Skip {
-                self.tally.add("retained_skipped", 1);
-                continue;
+            let wish = if self.respond { answer::wish(&inbound.message, &self.filters) } else { Wish::None };
+            if wish == Wish::Refused {
+                self.tally.add("respond_refused", 1);
             }
-            records.push(self.record(&inbound, now));
+            let is_alone = inbound.expires.is_some() || wish == Wish::Wanted;
+            if is_alone {
+                std::mem::take(&mut piece).send(&window, now, &self.outbox, &mut self.ready);
+            }
+            piece.owe(inbound.receipt);
+            piece.expires = inbound.expires.map(|end| deadline(end, now));
+            let quality = self.records(&inbound, now, &mut piece);
+            if wish == Wish::Wanted {
+                piece.answer = Answer::to(&inbound.message, quality);
+            }
+            if is_alone {
+                std::mem::take(&mut piece).send(&window, now, &self.outbox, &mut self.ready);
+            }
         }
-        self.given = receipts.as_ref().map_or(self.given, |range| range.end);
-        let Some(batch) = Batch::new(records, now) else {
-            if let Some(range) = receipts {
-                window.done(range);
+        piece.send(&window, now, &self.outbox, &mut self.ready);
+        if let Some(host) = &mut self.host {
+            host.asks().for_each(|ask| self.outbox.put(ask));
+        }
+    }
+
+    /// Makes records of a message; the quality of the last of them.
+    fn records(&mut self, inbound: &Inbound, now: Timestamp, piece: &mut Piece) -> Quality {
+        let message = &inbound.message;
+        if message.retain && self.retained == Retained::Skip {
+            self.tally.add("retained_skipped", 1);
+            return Quality::GOOD;
+        }
+        if let Some(host) = &mut self.host
+            && inbound.is_sound
+            && !inbound.is_cut
+        {
+            let is_old = message.retain && self.retained == Retained::Mark;
+            let mut put = |mut record: Record, is_of_the_past: bool| {
+                if is_old && record.quality.is_good() {
+                    record.quality = Quality::UNCERTAIN_INITIAL;
+                }
+                piece.put(record, is_of_the_past);
+            };
+            if host.take(&message.topic, &message.payload, &mut self.topics, now, &mut put).is_ok() {
+                return Quality::GOOD;
             }
-            return None;
-        };
-        let ack = receipts.map_or_else(Ack::none, |range| acknowledge(window, range));
-        Some(Delivery { batch, ack })
+        }
+        let record = self.record(inbound, now);
+        let quality = record.quality;
+        piece.put(record, false);
+        quality
     }
 
     fn record(&mut self, inbound: &Inbound, now: Timestamp) -> Record {
@@ -221,16 +284,13 @@ impl Subscriber {
     }
 }
 
-/// The receipts of what is to be acknowledged: without a gap, as they are given in the order of arrival.
-fn receipts(came: &[Inbound]) -> Option<Range<u64>> {
-    let mut owed = came.iter().filter_map(|inbound| inbound.receipt);
-    let first = owed.next()?;
-    Some(first..owed.next_back().unwrap_or(first) + 1)
-}
-
-fn acknowledge(window: Window, receipts: Range<u64>) -> Ack {
-    Ack::new(move |outcome| match outcome {
-        Outcome::Delivered | Outcome::Dropped | Outcome::Rejected => window.done(receipts),
-        Outcome::Failed => window.lost(),
+/// The end of a time that is measured here, as a time of the clock.
+fn deadline(end: Instant, now: Timestamp) -> Timestamp {
+    let here = Instant::now();
+    let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp(if end < here {
+        now.0.saturating_sub(micros(here - end))
+    } else {
+        now.0.saturating_add(micros(end - here))
     })
 }

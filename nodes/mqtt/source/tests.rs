@@ -15,19 +15,23 @@ fn node(options: serde_json::Value, folder: &Path) -> (Subscriber, BuildContext)
     (subscriber(&config, &context).unwrap(), context)
 }
 
-fn options(broker: &Scripted) -> serde_json::Value {
+pub(super) fn options(broker: &Scripted) -> serde_json::Value {
     json!({ "url": broker.url(), "topics": ["t/+"], "payload": "text" })
 }
 
 /// A node that has subscribed, and its broker.
-async fn connected(options: serde_json::Value, broker: &Scripted, connack: &[u8]) -> (Subscriber, BuildContext, Peer) {
+pub(super) async fn connected(
+    options: serde_json::Value,
+    broker: &Scripted,
+    connack: &[u8],
+) -> (Subscriber, BuildContext, Peer) {
     let dir = tempfile::tempdir().unwrap();
     let (mut node, context) = node(options, dir.path());
     let peer = connect(&mut node, broker, connack).await;
     (node, context, peer)
 }
 
-async fn connect(node: &mut Subscriber, broker: &Scripted, connack: &[u8]) -> Peer {
+pub(super) async fn connect(node: &mut Subscriber, broker: &Scripted, connack: &[u8]) -> Peer {
     let serve = async {
         let mut peer = broker.welcome(connack).await;
         peer.grant(&[2]).await;
@@ -38,7 +42,7 @@ async fn connect(node: &mut Subscriber, broker: &Scripted, connack: &[u8]) -> Pe
     peer
 }
 
-async fn read(node: &mut Subscriber, records: usize) -> Vec<Delivery> {
+pub(super) async fn read(node: &mut Subscriber, records: usize) -> Vec<Delivery> {
     let mut all: Vec<Delivery> = Vec::new();
     while all.iter().map(|delivery| delivery.batch.len()).sum::<usize>() < records {
         all.push(node.read().await.unwrap());
@@ -46,13 +50,13 @@ async fn read(node: &mut Subscriber, records: usize) -> Vec<Delivery> {
     all
 }
 
-fn resolve(all: Vec<Delivery>) {
+pub(super) fn resolve(all: Vec<Delivery>) {
     for delivery in all {
         delivery.ack.resolve(Outcome::Delivered);
     }
 }
 
-fn shown(all: &[Delivery]) -> Vec<String> {
+pub(super) fn shown(all: &[Delivery]) -> Vec<String> {
     let records = all.iter().flat_map(|delivery| delivery.batch.records());
     records.map(|record| format!("{} {:?} {}", record.tag, record.value, record.quality)).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fieldflow_contract::Tag;
 
 /// Longest name of a tag.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// The topics that were heard, bounded.
 pub(super) struct Topics {
@@ -48,6 +48,12 @@ impl Topics {
             name.push(c);
         }
         self.named(&name).map_or(Named::TooMany(self.other), Named::Changed)
+    }
+
+    /// The tag of this name, if one may have it and there is room.
+    pub(super) fn own(&mut self, name: &str) -> Option<Tag> {
+        let is_sound = name.len() <= LONGEST && !name.chars().any(char::is_control);
+        if is_sound { self.named(name) } else { None }
     }
 
     fn named(&mut self, name: &str) -> Option<Tag> {

@@ -1,5 +1,7 @@
 //! What a connection does with each packet that comes.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -66,9 +68,12 @@ impl Task {
             }
         }
         let receipt = (message.qos != Qos::AtMostOnce).then(|| self.window.open(id, message.qos));
+        // The time that it waits here counts.
+        let expiry = message.properties.as_ref().and_then(|properties| properties.expiry);
+        let expires = expiry.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds.into())));
         let bytes = message.packet_len(self.version);
         self.window.hold(bytes);
-        match self.inbound.try_send(Inbound { message, receipt, is_sound, is_cut: cut != 0, bytes }) {
+        match self.inbound.try_send(Inbound { message, receipt, is_sound, is_cut: cut != 0, expires, bytes }) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(message)) => {
                 self.state.stalled = Some(message);
