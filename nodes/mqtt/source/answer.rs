@@ -9,6 +9,8 @@ use crate::mqtt::client::{Message, Properties, Qos};
 
 /// Longest topic and longest correlation data that are answered.
 const LONGEST: usize = 4096;
+/// Characters of a reason that are told.
+const REASON: usize = 500;
 
 /// Who wants to know what becomes of a message.
 pub(super) struct Answer {
@@ -67,12 +69,13 @@ impl Answer {
     }
 
     /// Tells the outcome. Of what is lost and comes again nothing is told yet.
-    pub(super) fn tell(self, outcome: Outcome, outbox: &Outbox) {
+    pub(super) fn tell(self, outcome: Outcome, why: Option<&str>, outbox: &Outbox) {
         if outcome == Outcome::Failed && self.comes_again {
             return;
         }
         let mut said = json!({ "result": outcome.word(), "topic": self.topic });
-        if let (Some(reason), Some(said)) = (self.reason, said.as_object_mut()) {
+        let why = why.map(|why| why.chars().take(REASON).collect());
+        if let (Some(reason), Some(said)) = (self.reason.or(why), said.as_object_mut()) {
             said.insert("reason".to_owned(), reason.into());
         }
         outbox.put(Message { payload: said.to_string().into_bytes().into(), ..self.message });

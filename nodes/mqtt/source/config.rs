@@ -119,8 +119,8 @@ pub(crate) struct Config {
     /// node publishes nothing and waits for them. Default with `payload: sparkplug`: true.
     pub(super) rebirth: Option<bool>,
     /// Whether what became of a message is published to the response topic that it names, with its correlation data and QoS 1:
-    /// `{"result":"delivered","topic":"…"}`, or `rejected` or `dropped`; with a `reason` where the payload was not what it
-    /// should be. Of several sinks the worst result counts. Whoever may send a message chooses the topic, so have the broker
+    /// `{"result":"delivered","topic":"…"}`, or `rejected` with the `reason`, or `dropped`. Of several sinks the worst result
+    /// counts; behind a durable edge, delivered means that it is on disk. Whoever may send a message chooses the topic, so have the broker
     /// allow this user no topics but those of answers; a topic that this node hears itself, or that begins with `$`, is
     /// counted as `respond_refused`. At most 1000 answers wait. MQTT 5 only.
     #[serde(default)]

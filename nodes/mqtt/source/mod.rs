@@ -10,6 +10,8 @@
 //! | payloads and values | `payload` |
 
 mod answer;
+#[cfg(test)]
+mod answer_tests;
 mod config;
 mod filter;
 mod host;

@@ -48,7 +48,7 @@ impl Piece {
             Ack::none()
         } else {
             let (window, outbox) = (window.clone(), outbox.clone());
-            Ack::new(move |outcome| {
+            Ack::explained(move |outcome, reason| {
                 match (outcome, receipts) {
                     (_, None) => {}
                     (Outcome::Delivered | Outcome::Dropped | Outcome::Rejected, Some(receipts)) => {
@@ -57,7 +57,7 @@ impl Piece {
                     (Outcome::Failed, Some(_)) => window.lost(),
                 }
                 if let Some(answer) = answer {
-                    answer.tell(outcome, &outbox);
+                    answer.tell(outcome, reason.as_deref(), &outbox);
                 }
             })
         };

@@ -95,6 +95,22 @@ impl Mosquitto {
         assert!(status.success(), "mosquitto_pub ended with {status}");
     }
 
+    /// Asks as `mosquitto_rr` does, with these options; the correlation data and the answer, if one comes.
+    pub(crate) async fn ask(
+        &self,
+        topic: &str,
+        message: &str,
+        options: &[&str],
+    ) -> Option<(String, serde_json::Value)> {
+        let mut command = Command::new("mosquitto_rr");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-V", "5", "-q", "1", "-W", "10"]);
+        command.args(["-t", topic, "-m", message, "-F", "%D %p"]).args(options);
+        let answer = timeout(PATIENCE, command.kill_on_drop(true).output()).await.expect("it waits no longer").unwrap();
+        let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+        let (correlation, json) = answer.trim().split_once(' ')?;
+        Some((correlation.to_owned(), serde_json::from_str(json).unwrap()))
+    }
+
     /// The retained message of a topic.
     pub(crate) async fn hear(&self, topic: &str) -> String {
         let mut command = Command::new("mosquitto_sub");
@@ -136,9 +152,14 @@ pub(crate) struct Run {
 impl Flow {
     /// `source` is the YAML of the options of an `mqtt` node in one line, `sink` that of what it leads to.
     pub(crate) fn new(source: &str, sink: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let mut file = "version: 1\nname: interop\nnodes:\n".to_owned();
         writeln!(file, "  meters: {{ type: mqtt, {source} }}\n  out: {{ {sink} }}\nedges:\n  - meters -> out").unwrap();
+        Self::of(&file)
+    }
+
+    /// A pipeline file as it is.
+    pub(crate) fn of(file: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("interop.yaml"), file).unwrap();
         Self { dir }
     }

@@ -1,6 +1,6 @@
 //! Between MQTT and SQLite the pipeline is killed again and again: nothing that the broker had taken is missing at the end.
 //!
-//! `FIELDFLOW_KILLS` makes it more than 5 times.
+//! `FIELDFLOW_KILLS` makes it another number of times than 25.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::device::TURN;
 #[tokio::test]
 async fn nothing_is_lost_between_mqtt_and_sqlite_however_often_the_pipeline_is_killed() {
     let _turn = TURN.lock().await;
-    let kills = std::env::var("FIELDFLOW_KILLS").map_or(5, |kills| kills.parse().unwrap());
+    let kills = std::env::var("FIELDFLOW_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let Some(broker) = Mosquitto::start("").await else { return };
     broker.publish("m/ready", &["-q", "1", "-r"], std::iter::once("-1".to_owned())).await;
     let source = format!("url: \"mqtt://127.0.0.1:{}\", topics: [\"m/+\"], payload: number", broker.port);

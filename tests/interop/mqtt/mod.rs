@@ -1,6 +1,7 @@
 //! MQTT against Mosquitto.
 
 mod broker;
+mod commands;
 mod forward;
 mod kill;
 mod line;
