@@ -24,7 +24,10 @@ use fieldflow_contract::NodeKind;
 /// What `tests/fuzz/` throws bytes at.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
-pub use self::modbus::fuzzing;
+pub mod fuzzing {
+    pub use crate::modbus::fuzzing::*;
+    pub use crate::mqtt::fuzzing::*;
+}
 
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
@@ -51,6 +54,7 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::ModbusWrite,
     #[cfg(feature = "mqtt")]
     &mqtt::Mqtt,
+    #[cfg(feature = "mqtt")]
     &mqtt::MqttForward,
     &transform::SetQuality,
     &transform::Rate,

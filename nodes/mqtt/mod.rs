@@ -12,5 +12,12 @@ mod forward;
 mod source;
 mod sparkplug;
 
+/// What `tests/fuzz/` throws bytes at.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    pub use super::client::mqtt_packets;
+    pub use super::source::sparkplug;
+}
+
 pub(crate) use self::forward::MqttForward;
 pub(crate) use self::source::Mqtt;

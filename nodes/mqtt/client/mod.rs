@@ -48,6 +48,8 @@ mod window;
 
 pub(crate) use self::address::Address;
 pub(crate) use self::brokers::Client;
+#[cfg(feature = "fuzzing")]
+pub use self::codec::fuzzing::mqtt_packets;
 pub(crate) use self::codec::{Message, Properties, Qos, Version, Will};
 pub(crate) use self::connection::{Connection, Inbound, Publisher};
 pub(crate) use self::options::{LinkConfig, Options, Secret};

@@ -23,6 +23,9 @@ mod subscriber;
 mod tests;
 mod topics;
 
+#[cfg(feature = "fuzzing")]
+pub use self::host::fuzzing::sparkplug;
+
 use std::path::Path;
 
 use fieldflow_contract::{

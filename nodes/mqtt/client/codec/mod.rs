@@ -3,6 +3,8 @@
 //! What comes in is hostile: a packet longer than was agreed is refused by its header, before a byte of it is kept, and no
 //! length inside a packet is believed before it is known to lie in it.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod property;
 mod read;
 #[cfg(test)]

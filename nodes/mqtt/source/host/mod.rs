@@ -8,6 +8,8 @@
 //! It listens. The one thing that it ever publishes is the wish for a rebirth; it is no primary host and writes no STATE.
 //! All tables together hold no more metrics, nodes and devices than topics were agreed.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod node;
 #[cfg(test)]
 mod tests;
