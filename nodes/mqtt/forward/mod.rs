@@ -2,21 +2,26 @@
 //!
 //! | to learn about | read |
 //! |---|---|
-//! | the options | `config` |
+//! | the options | `config`, and what they resolve to: `settings` |
 //! | topics | `topic` |
 //! | from records to messages | `payload`, `edge_node` for Sparkplug |
-//! | sending, acknowledgements, refusals | `sink` |
+//! | sending, acknowledgements, refusals | `sink`, `messages`, `answers` |
+//! | what it says of itself | `presence` |
 //! | what became of the batches in hand | `progress` |
 
+mod answers;
 mod config;
 mod edge_node;
 #[cfg(test)]
 mod edge_node_tests;
 mod link;
+mod messages;
 mod payload;
 #[cfg(test)]
 mod payload_tests;
+mod presence;
 mod progress;
+mod settings;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -26,7 +31,8 @@ use std::path::Path;
 
 use fieldflow_contract::{At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity};
 
-use self::config::{Config, Settings};
+use self::config::Config;
+use self::settings::Settings;
 use self::sink::Forward;
 use super::client::{Qos, identity};
 
