@@ -41,6 +41,7 @@ pub(super) fn wanted(schemas: &[&Value]) -> String {
             let want = match (kind, schema.get("x-format").and_then(Value::as_str)) {
                 ("string", Some("span")) => "a duration such as `500ms`",
                 ("string", Some("size")) => "a size such as `64KiB`",
+                ("string", Some("share")) => "a part such as `25%`",
                 ("string", _) if allowed(schema).is_some() => "a word",
                 ("string", _) => "a text",
                 ("integer", _) => "a whole number",
