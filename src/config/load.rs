@@ -174,7 +174,10 @@ impl Loader<'_> {
             "`{}` stores up to where it has taken the edge, and so each record once, which works in order only: not with `share`",
             hop.to.node
         );
-        let help = "take `share` out here: who reads what is stored goes by its time, not by when it came";
+        let help = match share {
+            Some(_) => "take `share` out: who reads what is stored goes by its time, not by when it came",
+            None => "it comes from `defaults`: take it out there, and give it to the edges that are to have it",
+        };
         self.push(&codes::EDGE_CONTRADICTION, message, &span, help);
     }
 

@@ -40,6 +40,11 @@ impl Origin {
         Position { edge: self.edge.shared_name(), epoch: self.epoch, sequence: self.sequence }
     }
 
+    /// Gives the batch back to its edge: the consumer cannot take it now. Whatever its ack says then is no news.
+    pub fn postpone(&self) {
+        self.edge.postpone(self.epoch, self.sequence);
+    }
+
     /// Whether the batch is done already: its consumer said so by its position.
     pub fn is_done(&self) -> bool {
         self.edge.is_done(self.epoch, self.sequence)

@@ -85,6 +85,9 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) if formats.contains(&"size") => {
             Some(format!("a size needs its unit: `{0}B`, `{0}KiB`; the units are B KiB MiB GiB TiB", clip(written)))
         }
+        Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) if formats.contains(&"share") => {
+            Some(format!("write `{}%`", clip(written)))
+        }
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) | Tree::Bool(_) if !words.is_empty() => {
             suggest::listed(words).map(|words| format!("known words: {words}"))
         }

@@ -267,6 +267,10 @@ impl DurableEdge {
             return;
         }
         let was_quiet = state.stored.count() == state.progress.count();
+        if outcome == Outcome::Failed && !state.on_their_way.contains_key(&sequence) {
+            // It was postponed, and its ack forgotten for that reason.
+            return;
+        }
         if outcome == Outcome::Failed {
             let times = state.failed.entry(sequence).or_default();
             *times = times.saturating_add(1);
