@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{ByteSize, Span};
+use fieldflow_contract::{ByteSize, Span, TagSelector};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -39,9 +39,11 @@ pub(crate) struct Config {
     /// The broker: `mqtt://HOST:PORT`, `mqtts://` with TLS, `ws://` or `wss://HOST:PORT/PATH` through a WebSocket.
     #[schemars(extend("examples" = ["mqtt://127.0.0.1:1883"]))]
     pub(super) url: Option<String>,
-    /// In the place of `url`: several brokers, the best one first. The next one is used while those before it cannot be had.
+    /// In the place of `url`: several brokers, the best one first. The next one is used while those before it cannot be had. Each
+    /// is a url, or a map with it and with what is peculiar to the way there, such as
+    /// `{ url: "mqtts://sat.example:8883", only: alarm.*, fail_after: 5s }`.
     #[serde(default)]
-    pub(super) urls: Vec<String>,
+    pub(super) urls: Vec<Uplink>,
     /// The version of MQTT, 5 or 3.1.1. Default 5.
     #[serde(default)]
     pub(super) version: Version,
@@ -58,8 +60,7 @@ pub(crate) struct Config {
     /// Longest time to open a connection. Default `10s`.
     #[serde(default = "ten_seconds")]
     pub(super) timeout: Span,
-    /// How long a better broker of `urls` must be there before it is used again; looked for while there is nothing to send.
-    /// Default `60s`.
+    /// How long a better broker of `urls` must be there before it is used again. Default `60s`.
     #[serde(default = "minute")]
     pub(super) fail_back: Span,
     /// For `mqtts://` and `wss://`: who is trusted, and who this is. Paths are relative to the pipeline file.
@@ -103,6 +104,35 @@ pub(crate) struct Config {
     pub(super) status: Option<Status>,
     /// Only and always with `payload: sparkplug`: which edge node this is.
     pub(super) sparkplug: Option<Sparkplug>,
+}
+
+/// One of several brokers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Uplink {
+    /// Its url.
+    Url(String),
+    /// Its url, and what is peculiar to the way there.
+    Way(Way),
+}
+
+/// The way to a broker.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Way {
+    /// The broker, as in `url`.
+    #[schemars(extend("examples" = ["mqtts://sat.example:8883"]))]
+    pub(super) url: String,
+    /// What goes this way, which is dear: a tag, a pattern such as `alarm.*`, or a list of them. What may not go waits on the
+    /// durable edge, and is sent in its order when a broker without `only` is used again; what goes this way goes ahead of it,
+    /// and again only after a restart. Give the edge room for the longest time without a better way: when it is full, nothing
+    /// passes unless it drops something. Default: everything.
+    pub(super) only: Option<TagSelector>,
+    /// This way has failed when a connection is not open, or something that was sent is not answered, after this time. At least
+    /// `100ms`. Default: `timeout`, and one and a half times `keep_alive`.
+    pub(super) fail_after: Option<Span>,
 }
 
 /// A retained message of QoS 1 that says whether this node is there: `online` after each connect, `offline` before it ends in

@@ -7,6 +7,7 @@
 //! | from records to messages | `payload`, `edge_node` for Sparkplug |
 //! | sending, acknowledgements, refusals | `sink`, `messages`, `answers` |
 //! | what it says of itself | `presence` |
+//! | links that do not carry everything | `narrow` |
 //! | what became of the batches in hand | `progress` |
 
 mod answers;
@@ -16,6 +17,9 @@ mod edge_node;
 mod edge_node_tests;
 mod link;
 mod messages;
+mod narrow;
+#[cfg(test)]
+mod narrow_tests;
 mod payload;
 #[cfg(test)]
 mod payload_tests;
@@ -68,6 +72,14 @@ status: { topic: "status/{pipeline}" }
     }
 
     fn check_input(config: &Config, is_durable: bool, findings: &mut Findings) {
+        if let Some(place) = config.is_narrow().filter(|_| !is_durable) {
+            findings
+                .error(
+                    At::from("urls").index(place).key("only"),
+                    "what may not go this way waits on the edge that leads here, and none is durable",
+                )
+                .help("take `durable: false` out at the edge, or `only` here");
+        }
         if is_durable && config.qos() == Qos::AtMostOnce {
             findings
                 .warning(

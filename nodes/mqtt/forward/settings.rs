@@ -1,8 +1,10 @@
 //! What the options of `mqtt_forward` resolve to, and what is wrong with them.
 
-use fieldflow_contract::{At, Findings, Severity};
+use std::time::Duration;
 
-use super::config::{Config, Payload, Sparkplug, Status};
+use fieldflow_contract::{At, Findings, Severity, TagSelector};
+
+use super::config::{Config, Payload, Sparkplug, Status, Uplink};
 use super::payload::Form;
 use super::topic;
 use crate::mqtt::client::{LinkConfig, Options, Qos, Tls, Version};
@@ -17,6 +19,8 @@ const LEAST_PACKET: u64 = 256;
 /// Options that were found right.
 pub(super) struct Settings {
     pub(super) link: Options,
+    /// Of each broker, what goes to it; `None` for everything.
+    pub(super) only: Vec<Option<TagSelector>>,
     pub(super) qos: Qos,
     pub(super) retain: bool,
     /// In seconds.
@@ -33,6 +37,29 @@ pub(super) enum What {
     Messages { topic: Template, dots_to_levels: bool, form: Form, is_json: bool, is_text: bool },
     /// Those of a Sparkplug edge node.
     Sparkplug { group: String, node: Option<String>, device: Option<Template>, name: Template },
+}
+
+impl Uplink {
+    fn url(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::Way(way) => &way.url,
+        }
+    }
+
+    fn only(&self) -> Option<&TagSelector> {
+        match self {
+            Self::Url(_) => None,
+            Self::Way(way) => way.only.as_ref(),
+        }
+    }
+
+    fn fail_after(&self) -> Option<Duration> {
+        match self {
+            Self::Url(_) => None,
+            Self::Way(way) => way.fail_after.map(|span| span.0),
+        }
+    }
 }
 
 impl Status {
@@ -59,9 +86,10 @@ impl Config {
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
     pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
         let before = findings.0.len();
+        let urls: Vec<String> = self.urls.iter().map(|uplink| uplink.url().to_owned()).collect();
         let link = LinkConfig {
             url: self.url.as_ref(),
-            urls: &self.urls,
+            urls: &urls,
             version: self.version,
             client_id: self.client_id.as_ref(),
             username: self.username.as_ref(),
@@ -72,6 +100,7 @@ impl Config {
             tls: self.tls.as_ref(),
         };
         let link = link.resolve(findings);
+        self.ways(findings);
         self.belongs(findings);
         let what = if self.payload == Payload::Sparkplug { self.edge_node(findings) } else { self.messages(findings) };
         self.limits(findings);
@@ -81,7 +110,12 @@ impl Config {
         let is_wrong = findings.0.iter().skip(before).any(|found| found.severity == Severity::Error);
         let (link, what) = link.zip(what).filter(|_| !is_wrong)?;
         Some(Settings {
-            link: Options { in_flight: self.in_flight, ..link },
+            link: Options {
+                in_flight: self.in_flight,
+                fail_after: self.urls.iter().map(Uplink::fail_after).collect(),
+                ..link
+            },
+            only: self.urls.iter().map(|uplink| uplink.only().cloned()).collect(),
             qos: self.qos(),
             retain: self.retain,
             expire: self.expire.map(|span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX)),
@@ -90,6 +124,40 @@ impl Config {
             status: self.status.clone(),
             what,
         })
+    }
+
+    /// Whether some way is not for everything.
+    pub(super) fn is_narrow(&self) -> Option<usize> {
+        self.urls.iter().position(|uplink| uplink.only().is_some())
+    }
+
+    /// What is peculiar to the way to one of several brokers.
+    fn ways(&self, findings: &mut Findings) {
+        if !self.urls.is_empty() && self.urls.iter().all(|uplink| uplink.only().is_some()) {
+            findings
+                .error("urls", "none of these brokers gets everything, so what `only` leaves out would wait for ever")
+                .help(
+                    "leave `only` out at the best one; a `filter` before this node throws away what nobody is to get",
+                );
+        }
+        for (place, uplink) in self.urls.iter().enumerate() {
+            let at = |option| At::from("urls").index(place).key(option);
+            if uplink.fail_after().is_some_and(|span| span < Duration::from_millis(100)) {
+                findings
+                    .error(at("fail_after"), "no network answers always so soon")
+                    .help("100ms at least, such as 1s");
+            }
+            let best = self.urls.iter().take(place).position(|better| better.only().is_some());
+            if let (None, Some(best)) = (uplink.only(), best) {
+                let message = "this broker gets everything, and stands behind one that does not";
+                findings
+                    .warning(At::from("urls").index(place), message)
+                    .help(
+                        "while the one before it can be had this one is not used: put it first if it is the better one",
+                    )
+                    .related(At::from("urls").index(best).key("only"), "not everything");
+            }
+        }
     }
 
     /// Options that belong to another payload.

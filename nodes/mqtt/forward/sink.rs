@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Cause, Clock, Gather, NodeError, Notices, Position, Sink, Tally,
+    Batch, BuildContext, BuildError, Cause, Clock, Gather, NodeError, Notices, Position, Sink, TagSelector, Tally,
 };
 use tokio::time::sleep;
 
 use super::answers::{Answers, Outgoing};
 use super::edge_node::EdgeNode;
 use super::link::{Link, UnderWay};
+use super::narrow::Narrow;
 use super::payload::Encoder;
-use super::progress::Held;
+use super::progress::{Fate, Held};
 use super::settings::{Settings, What};
 use super::topic::Topics;
 use crate::mqtt::client::{Client, Properties, Qos, Reaction, Refusal, Version};
@@ -42,6 +43,9 @@ pub(super) struct Forward {
     pub(super) told: Option<String>,
     pub(super) status: Option<(String, [String; 2])>,
     pub(super) held: Held,
+    pub(super) narrow: Narrow,
+    /// The link in use, or the last one, does not carry everything.
+    was_narrow: bool,
     pub(super) origins: Vec<Option<Position>>,
     /// How long to wait before what was refused is tried again.
     pub(super) pause: Option<Duration>,
@@ -61,7 +65,7 @@ pub(super) enum Kind {
 impl Forward {
     /// Opens nothing.
     pub(super) fn new(settings: Settings, context: &BuildContext) -> Result<Self, BuildError> {
-        let Settings { link, qos, retain, expire, user_properties, max_packet, status, what } = settings;
+        let Settings { link, only, qos, retain, expire, user_properties, max_packet, status, what } = settings;
         let pipeline = &context.pipeline;
         let is_v5 = link.version == Version::V5;
         let mut properties = is_v5.then(|| Properties { expiry: expire, ..Properties::default() });
@@ -90,6 +94,8 @@ impl Forward {
             told: user_properties.then(|| pipeline.clone()),
             status: status.map(|status| status.parts(pipeline)),
             held: Held::default(),
+            narrow: Narrow::new(only),
+            was_narrow: false,
             origins: Vec::new(),
             pause: None,
             said: None,
@@ -115,6 +121,11 @@ impl Sink for Forward {
         self.client.options.will = self.will();
         let connection = self.client.connect().await?;
         let mut link = Link::new(connection);
+        let is_narrow = !self.takes_all();
+        if is_narrow && !std::mem::replace(&mut self.was_narrow, is_narrow) {
+            self.notices.say("this link does not carry everything: what it does not waits on the durable edge");
+        }
+        self.was_narrow = is_narrow;
         let first = self.introduction(&mut link).await;
         self.link = Some(link);
         if let Some(message) = first.map_err(|refusal| self.lost(&refusal))? {
@@ -129,6 +140,10 @@ impl Sink for Forward {
         Gather { records: usize::from(self.client.options.in_flight).max(100) * 10, wait: Duration::ZERO }
     }
 
+    fn takes_all(&self) -> bool {
+        self.narrow.only(self.client.active()).is_none()
+    }
+
     fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {
         self.origins.clear();
         self.origins.extend(origins);
@@ -138,7 +153,11 @@ impl Sink for Forward {
         if self.link.is_none() {
             return Err(NodeError::Disconnected(Cause::new("there is no connection to the broker")));
         }
+        if let Some(place) = self.client.better_now() {
+            return Err(self.go_back(place).await);
+        }
         self.held.take_up(batches);
+        self.sort(batches);
         self.hear();
         let outgoing = self.encode(batches);
         self.send(batches, &outgoing).await?;
@@ -155,11 +174,7 @@ impl Sink for Forward {
                 came = link.listen() => if let Err(refusal) = came {
                     return self.lost(&refusal);
                 },
-                place = self.client.better() => {
-                    self.leave().await;
-                    self.client.prefer(place);
-                    return NodeError::Disconnected(Cause::new("a better broker is back, and is used again"));
-                }
+                place = self.client.better() => return self.go_back(place).await,
             }
             self.hear();
             if let Err(error) = self.births().await {
@@ -184,6 +199,41 @@ async fn ended(link: &mut Link) -> Refusal {
 }
 
 impl Forward {
+    /// Leaves this broker for a better one.
+    async fn go_back(&mut self, place: usize) -> NodeError {
+        self.leave().await;
+        self.client.prefer(place);
+        NodeError::Disconnected(Cause::new("a better broker is back, and is used again"))
+    }
+
+    /// Sees what of the batches the link carries, and what went over another one before.
+    fn sort(&mut self, batches: &[Batch]) {
+        let only = self.narrow.only(self.client.active());
+        for (batch, origin) in batches.iter().zip(&self.origins) {
+            let went: Vec<&TagSelector> = origin.iter().flat_map(|origin| self.narrow.went_ahead(origin)).collect();
+            if only.is_none() && went.is_empty() && !self.held.has_later(batch) {
+                continue;
+            }
+            self.held.sort(batch, |record| match only {
+                _ if went.iter().any(|went| went.selects(record.tag)) => Fate::Sent,
+                Some(only) if !only.selects(record.tag) => Fate::Later,
+                _ => Fate::Waits,
+            });
+        }
+    }
+
+    /// Batches of which something waits for another link, by their places.
+    fn later(&self, batches: &[Batch]) -> Vec<usize> {
+        (0..batches.len()).filter(|place| batches.get(*place).is_some_and(|batch| self.held.has_later(batch))).collect()
+    }
+
+    /// Notes that what the link carries of these batches went.
+    fn note_what_went(&mut self) {
+        if let Some(active) = self.client.active().filter(|active| self.narrow.only(Some(*active)).is_some()) {
+            self.origins.iter().flatten().for_each(|origin| self.narrow.note(active, origin));
+        }
+    }
+
     /// Sends messages; gives `Ok` when each is acknowledged, or its records are noted as refused.
     async fn send(&mut self, batches: &[Batch], outgoing: &[Outgoing]) -> Result<(), NodeError> {
         let mut answers =
@@ -252,6 +302,17 @@ impl Forward {
     /// What is said of batches that are sent as far as they can be.
     fn answer(&mut self, batches: &[Batch]) -> Result<(), NodeError> {
         let refused = batches.iter().find_map(|batch| self.held.refused(batch));
+        if refused.is_none() {
+            self.note_what_went();
+        }
+        // Of a batch that comes again anyway it is told then what was refused; of several they come one by one first.
+        let later = if refused.is_none() || batches.len() == 1 { self.later(batches) } else { Vec::new() };
+        if !later.is_empty() {
+            let is_kept = |place: usize| self.origins.get(place).is_some_and(Option::is_some);
+            let (held, kept) = (&mut self.held, (0..batches.len()).filter(|place| is_kept(*place)));
+            kept.filter_map(|place| batches.get(place)).for_each(|batch| held.let_go(batch));
+            return Err(NodeError::Postponed(later, Cause::new("what this link does not carry waits for another one")));
+        }
         let Some((part, mut reasons)) = refused else {
             batches.iter().for_each(|batch| self.held.let_go(batch));
             return Ok(());
