@@ -242,7 +242,8 @@ impl Client {
                         return place;
                     }
                 }
-                sleep(LOOK.min(fail_back.max(LOOK_AT_MOST_OFTEN))).await;
+                // Several times meanwhile, so that one that comes and goes is seen to do so.
+                sleep((fail_back / 4).clamp(LOOK_AT_MOST_OFTEN, LOOK)).await;
             }
         });
     }

@@ -19,6 +19,8 @@
 
 mod address;
 mod brokers;
+#[cfg(test)]
+mod brokers_tests;
 mod codec;
 mod connection;
 mod dial;
