@@ -11,12 +11,21 @@ pub struct Cause {
     pub message: String,
     /// The same for a machine: the quality that records get because of it.
     pub quality: Quality,
+    /// Whether something was brought over before it happened: it is tried again soon, however often that was so before.
+    pub after_progress: bool,
 }
 
 impl Cause {
     /// A cause of which no more is known than its words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), quality: Quality::BAD_COMMUNICATION }
+        Self { message: message.into(), quality: Quality::BAD_COMMUNICATION, after_progress: false }
+    }
+
+    /// The same cause, which something was brought over before.
+    #[must_use]
+    pub fn after_progress(mut self, after_progress: bool) -> Self {
+        self.after_progress = after_progress;
+        self
     }
 
     /// The same cause, with the quality that records get because of it.

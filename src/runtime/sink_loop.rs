@@ -158,6 +158,9 @@ impl SinkLoop {
 
     async fn lost(&mut self, cause: &Cause) {
         self.task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
+        if cause.after_progress {
+            self.task.backoff.reset();
+        }
         self.task.wait(false).await;
     }
 

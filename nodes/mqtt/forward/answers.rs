@@ -23,6 +23,8 @@ pub(super) struct Answers<'a> {
     /// Topics of which a message was refused for a time.
     pub(super) held_up: HashSet<Arc<str>>,
     pub(super) trouble: Option<Refusal>,
+    /// Whether a message of this write was taken.
+    pub(super) has_progress: bool,
 }
 
 impl Answers<'_> {
@@ -32,6 +34,7 @@ impl Answers<'_> {
         let batch = batch.and_then(|number| self.batches.get(number));
         match (told, batch) {
             (Ok(()), batch) => {
+                self.has_progress = true;
                 let is_lost = self.trouble.as_ref().is_some_and(|trouble| !trouble.is_of_message);
                 if let Some(batch) = batch.filter(|_| !is_lost && !self.held_up.contains(&draft.topic)) {
                     draft.records.iter().for_each(|at| self.held.note(batch, *at, Fate::Sent));

@@ -93,7 +93,8 @@ pub(crate) struct Config {
     /// `sparkplug`.
     #[serde(default = "yes")]
     pub(super) user_properties: bool,
-    /// Most messages under way to the broker that are not acknowledged, 1 to 10000; fewer if the broker wants fewer. Default 100.
+    /// Most messages under way to the broker that are not acknowledged, 1 to 10000; fewer if the broker wants fewer. Default 100;
+    /// with MQTT 3.1.1 and `qos: 2` never more than 20, as a broker cannot say there what is too much for it.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 10_000))]
     pub(super) in_flight: u16,

@@ -13,6 +13,9 @@ use crate::template::Template;
 
 /// What can stand in a template of the payload.
 pub(super) const HOLES: &[&str] = &["tag", "value", "time", "time_ms", "quality", "pipeline"];
+/// Most messages of QoS 2 under way with MQTT 3.1.1, where a broker cannot say how many it takes, nor that it has not taken one:
+/// what is beyond its 20 Mosquitto acknowledges and throws away, or ends the connection for.
+const MOST_OF_V3: u16 = 20;
 /// The shortest `max_packet`: a status message and a birth fit.
 const LEAST_PACKET: u64 = 256;
 
@@ -111,7 +114,11 @@ impl Config {
         let (link, what) = link.zip(what).filter(|_| !is_wrong)?;
         Some(Settings {
             link: Options {
-                in_flight: self.in_flight,
+                in_flight: if self.version == Version::V3 && self.qos() == Qos::ExactlyOnce {
+                    self.in_flight.min(MOST_OF_V3)
+                } else {
+                    self.in_flight
+                },
                 fail_after: self.urls.iter().map(Uplink::fail_after).collect(),
                 ..link
             },

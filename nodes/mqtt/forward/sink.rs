@@ -236,8 +236,14 @@ impl Forward {
 
     /// Sends messages; gives `Ok` when each is acknowledged, or its records are noted as refused.
     async fn send(&mut self, batches: &[Batch], outgoing: &[Outgoing]) -> Result<(), NodeError> {
-        let mut answers =
-            Answers { batches, outgoing, held: std::mem::take(&mut self.held), held_up: HashSet::new(), trouble: None };
+        let mut answers = Answers {
+            batches,
+            outgoing,
+            held: std::mem::take(&mut self.held),
+            held_up: HashSet::new(),
+            trouble: None,
+            has_progress: false,
+        };
         let mut under_way = UnderWay::new();
         for (number, Outgoing { batch, draft }) in outgoing.iter().enumerate() {
             let of = batch.and_then(|number| Some((batches.get(number)?, number)));
@@ -258,10 +264,13 @@ impl Forward {
             let (number, told) = link.answer(&mut under_way).await;
             answers.take(number, told);
         }
-        let Answers { held, trouble, .. } = answers;
+        let Answers { held, trouble, has_progress, .. } = answers;
         self.held = held;
         match trouble {
-            Some(refusal) => Err(self.trouble(&refusal)),
+            Some(refusal) => match self.trouble(&refusal) {
+                NodeError::Disconnected(cause) => Err(NodeError::Disconnected(cause.after_progress(has_progress))),
+                other => Err(other),
+            },
             None => {
                 if let Kind::Sparkplug(node) = &mut self.kind {
                     node.born();
