@@ -8,7 +8,7 @@
 //! | what came and is not acknowledged, what was sent and is not answered | `window`, `sent` |
 //! | packets, byte for byte | `codec` |
 //! | why a broker says no | `reason` |
-//! | TCP, TLS, WebSocket | `dial`, `websocket` |
+//! | TCP, TLS, WebSocket | `dial`, `prompt`, `websocket` |
 //!
 //! It is written here, not taken from a library, for what it must do and those that were tried do not: one code for both
 //! versions of the protocol; acknowledgements that leave in order, after the commit, and only on the connection that brought
@@ -25,6 +25,7 @@ mod codec;
 mod connection;
 mod dial;
 mod options;
+mod prompt;
 mod reason;
 #[cfg(test)]
 mod scripted;
