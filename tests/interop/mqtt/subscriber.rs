@@ -26,7 +26,7 @@ impl Subscriber {
         let port = port.to_string();
         let ready = ["-p", &port, "-t", READY, "-r", "-m", "ready"];
         assert!(Command::new("mosquitto_pub").args(ready).status().await.unwrap().success());
-        let filters = ["-p", &port, "-V", "5", "-q", "1", "-t", READY, "-t", filter];
+        let filters = ["-p", &port, "-V", "5", "-q", "1", "--nodelay", "-t", READY, "-t", filter];
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let id = format!("subscriber-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let session = ["-i", &id, "-F", "%r %t %P %x"];
