@@ -78,7 +78,9 @@ impl Ack {
     pub fn join(acks: Vec<Self>) -> Self {
         Self::explained(move |outcome, reason| {
             for ack in acks {
-                reason.iter().for_each(|reason| ack.rejected(reason));
+                if let Some(reason) = &reason {
+                    ack.rejected(reason);
+                }
                 ack.resolve(outcome);
             }
         })

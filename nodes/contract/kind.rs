@@ -177,6 +177,8 @@ pub trait NodeSpec: Send + Sync + 'static {
     const RESENDS: bool = false;
     /// For a sink: whether an edge that leads to it is durable where the file does not say otherwise.
     const DURABLE_INPUT: bool = false;
+    /// For a sink: whether it stores how far it has taken a durable edge; see [`Sink::positions`](crate::Sink::positions).
+    const KEEPS_POSITION: bool = false;
     /// The options of a typical node in YAML, without `type`. A test builds it.
     const EXAMPLE: &'static str;
     /// The options. `#[serde(deny_unknown_fields)]`; the struct's doc comment begins with one line on what the node does.
@@ -252,6 +254,8 @@ pub trait NodeKind: Send + Sync {
     fn resends(&self) -> bool;
     /// See [`NodeSpec::DURABLE_INPUT`].
     fn durable_input(&self) -> bool;
+    /// See [`NodeSpec::KEEPS_POSITION`].
+    fn keeps_position(&self) -> bool;
     /// See [`NodeSpec::EXAMPLE`].
     fn example(&self) -> &'static str;
     /// The JSON Schema of the options.
@@ -309,6 +313,10 @@ impl<S: NodeSpec> NodeKind for S {
 
     fn durable_input(&self) -> bool {
         S::DURABLE_INPUT
+    }
+
+    fn keeps_position(&self) -> bool {
+        S::KEEPS_POSITION
     }
 
     fn example(&self) -> &'static str {

@@ -105,6 +105,11 @@ pub trait Sink: Send {
         positions: &[Position],
     ) -> impl Future<Output = Result<(), NodeError>> + Send;
 
+    /// Whether the link takes everything, asked after each `connect`. If so, what [`NodeError::Postponed`] told of comes again.
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     /// Told before each `write`: where each of its batches comes from, in the same order; `None` for what comes from memory.
     /// What a batch is known by is the same when it comes again, also after a restart.
     fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {
@@ -188,6 +193,8 @@ pub trait DynSink: Send {
     /// See [`Sink::write`].
     fn write<'a>(&'a mut self, batches: &'a [Batch], positions: &'a [Position])
     -> BoxFuture<'a, Result<(), NodeError>>;
+    /// See [`Sink::takes_all`].
+    fn takes_all(&self) -> bool;
     /// See [`Sink::origins`].
     fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>);
     /// See [`Sink::idle`].
@@ -212,6 +219,9 @@ impl<S: Sink> DynSink for S {
         positions: &'a [Position],
     ) -> BoxFuture<'a, Result<(), NodeError>> {
         Box::pin(Sink::write(self, batches, positions))
+    }
+    fn takes_all(&self) -> bool {
+        Sink::takes_all(self)
     }
     fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {
         Sink::origins(self, origins);

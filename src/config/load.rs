@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fieldflow_contract::{At, NodeKind};
 
-use crate::config::edge::{Edge, EdgeOptions};
+use crate::config::edge::{Edge, EdgeOptions, Storage};
 use crate::config::env::Env;
 use crate::config::file::{EdgeEntry, PipelineFile, Structure};
 use crate::config::schema::{self, Subject};
@@ -34,7 +34,8 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
     loader.version(&root);
     let name = loader.name(&root);
     let defaults = loader.defaults(&root);
-    let (edges, edges_complete) = loader.edges(&root, &defaults, &durable_inputs(&root, kinds));
+    let sinks = Sinks::of(&root, kinds);
+    let (edges, edges_complete) = loader.edges(&root, &defaults, &sinks);
     let nodes = match root.entry("nodes") {
         Some(entry) => nodes::check(entry, kinds, &source, &base_dir, &edges, report),
         None => Vec::new(),
@@ -52,15 +53,28 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
     })
 }
 
-/// The nodes whose edges are durable where the file does not say otherwise.
-fn durable_inputs<'a>(root: &'a Item, kinds: &[&'static dyn NodeKind]) -> HashSet<&'a str> {
-    let said = root.entry("defaults").and_then(|entry| entry.value.entry("edge")?.value.entry("durable"));
-    let wants = |entry: &&Entry| {
-        let kind = entry.value.entry("type").and_then(|kind| kind.value.text());
-        kinds.iter().any(|known| known.durable_input() && Some(known.type_name()) == kind)
-    };
-    let nodes = root.entry("nodes").filter(|_| said.is_none()).map_or([].as_slice(), |nodes| nodes.value.entries());
-    nodes.iter().filter(wants).map(|entry| entry.key.value.as_str()).collect()
+/// The sinks for which an edge is not as any other.
+struct Sinks<'a> {
+    /// Edges to them are durable where the file does not say otherwise.
+    durable: HashSet<&'a str>,
+    /// They keep how far they have taken a durable edge.
+    keep_position: HashSet<&'a str>,
+}
+
+impl<'a> Sinks<'a> {
+    fn of(root: &'a Item, kinds: &[&'static dyn NodeKind]) -> Self {
+        let said = root.entry("defaults").and_then(|entry| entry.value.entry("edge")?.value.entry("durable"));
+        let nodes = root.entry("nodes").map_or([].as_slice(), |nodes| nodes.value.entries());
+        let that = |are: &dyn Fn(&dyn NodeKind) -> bool| {
+            let fits = |entry: &&Entry| {
+                let kind = entry.value.entry("type").and_then(|kind| kind.value.text());
+                kinds.iter().any(|known| Some(known.type_name()) == kind && are(*known))
+            };
+            nodes.iter().filter(fits).map(|entry| entry.key.value.as_str()).collect::<HashSet<_>>()
+        };
+        let durable = if said.is_none() { that(&|kind| kind.durable_input()) } else { HashSet::new() };
+        Self { durable, keep_position: that(&|kind| kind.keeps_position()) }
+    }
 }
 
 struct Loader<'a> {
@@ -149,7 +163,25 @@ impl Loader<'_> {
         }
     }
 
-    fn edges(&mut self, root: &Item, defaults: &EdgeOptions, durable: &HashSet<&str>) -> (Vec<EdgeEntry>, bool) {
+    /// Reports live data that goes first into a sink that takes everything in order.
+    fn shared(&mut self, item: &Item, hop: &EdgeEntry) {
+        if !matches!(&hop.options.storage, Storage::Durable(disk) if disk.replay_share.is_some()) {
+            return;
+        }
+        let share = item.entry("replay").and_then(|replay| replay.value.entry("share"));
+        let span = share.map_or(item.span.clone(), |entry| entry.key.span.start..entry.value.span.end);
+        let message = format!(
+            "`{}` stores up to where it has taken the edge, and so each record once, which works in order only: not with `share`",
+            hop.to.node
+        );
+        let help = match share {
+            Some(_) => "take `share` out: who reads what is stored goes by its time, not by when it came",
+            None => "it comes from `defaults`: take it out there, and give it to the edges that are to have it",
+        };
+        self.push(&codes::EDGE_CONTRADICTION, message, &span, help);
+    }
+
+    fn edges(&mut self, root: &Item, defaults: &EdgeOptions, sinks: &Sinks<'_>) -> (Vec<EdgeEntry>, bool) {
         let Some(Tree::List(lines)) = root.entry("edges").map(|entry| &entry.value.value) else {
             return (Vec::new(), false);
         };
@@ -183,7 +215,7 @@ impl Loader<'_> {
             };
             let edge = Edge::read(&item);
             let options =
-                |to: &str| if durable.contains(to) { edge.over_durable(defaults) } else { edge.over(defaults) };
+                |to: &str| if sinks.durable.contains(to) { edge.over_durable(defaults) } else { edge.over(defaults) };
             match chain::endpoints(&chain, self.source) {
                 Ok(ends) => {
                     let hops: Vec<EdgeEntry> = ends
@@ -195,6 +227,9 @@ impl Loader<'_> {
                         })
                         .collect();
                     self.contradictions(&item, &edge, hops.iter().map(|hop| &hop.options));
+                    for hop in hops.iter().filter(|hop| sinks.keep_position.contains(&*hop.to.node)) {
+                        self.shared(&item, hop);
+                    }
                     edges.extend(hops);
                 }
                 Err(found) => {

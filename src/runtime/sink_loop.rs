@@ -93,7 +93,10 @@ impl SinkLoop {
                 // After a loss only a write shows that it works: with a full disk, connecting does.
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(
-                    NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause),
+                    NodeError::Disconnected(cause)
+                    | NodeError::Rejected(cause)
+                    | NodeError::RejectedPart(_, cause)
+                    | NodeError::Postponed(_, cause),
                 )) => self.lost(&cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
@@ -110,7 +113,14 @@ impl SinkLoop {
         }
         let positions = self.sink.positions().await?;
         crash_point("sink.positions.read");
-        self.task.durable_inputs.iter().for_each(|edge| edge.resume(&positions));
+        // A sink that panics here is found out when it writes.
+        let takes_all = guard_call(|| self.sink.takes_all()).unwrap_or(true);
+        for edge in &self.task.durable_inputs {
+            edge.resume(&positions);
+            if takes_all {
+                edge.take_up();
+            }
+        }
         Ok(())
     }
 
@@ -126,9 +136,12 @@ impl SinkLoop {
             match guard(self.sink.idle()).await {
                 Ok(NodeError::Broken(cause)) => return Err(cause),
                 Ok(NodeError::Ended) => return Err(Cause::new("the sink takes no more records")),
-                Ok(NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause)) => {
-                    self.lost(&cause).await
-                }
+                Ok(
+                    NodeError::Disconnected(cause)
+                    | NodeError::Rejected(cause)
+                    | NodeError::RejectedPart(_, cause)
+                    | NodeError::Postponed(_, cause),
+                ) => self.lost(&cause).await,
                 Err(panicked) => return Ok(panicked),
             }
             self.connect().await?;
@@ -145,6 +158,9 @@ impl SinkLoop {
 
     async fn lost(&mut self, cause: &Cause) {
         self.task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
+        if cause.after_progress {
+            self.task.backoff.reset();
+        }
         self.task.wait(false).await;
     }
 
@@ -184,6 +200,14 @@ impl SinkLoop {
                 Ok(Err(NodeError::Rejected(_))) if 1 < group.arrivals.len() => group.split(&mut groups),
                 Ok(Err(NodeError::Rejected(cause))) => self.reject(group.arrivals, &cause).await,
                 Ok(Err(NodeError::RejectedPart(part, cause))) => self.reject_part(group.arrivals, &part, &cause).await,
+                Ok(Err(NodeError::Postponed(which, cause))) => {
+                    let rest = self.postpone(group.arrivals, &which, since);
+                    if !rest.is_empty() {
+                        self.lost(&cause).await;
+                        self.connect().await?;
+                        groups.push_front(Group { arrivals: rest, panicked: false });
+                    }
+                }
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
                 Err(panicked) => {
@@ -218,6 +242,21 @@ impl SinkLoop {
             arrival.delivery.ack.resolve(Outcome::Delivered);
             crash_point("sink.ack.told");
         }
+    }
+
+    /// Gives back to their edges what the sink cannot take now; the others were written. What no edge keeps is left.
+    fn postpone(&mut self, arrivals: Vec<Arrival>, which: &[usize], since: Instant) -> Vec<Arrival> {
+        let (mut written, mut rest) = (Vec::new(), Vec::new());
+        for (place, arrival) in arrivals.into_iter().enumerate() {
+            match &arrival.origin {
+                _ if !which.contains(&place) => written.push(arrival),
+                // Its edge has it, and does not listen to its ack any more.
+                Some(origin) => origin.postpone(),
+                None => rest.push(arrival),
+            }
+        }
+        self.written(written, since);
+        rest
     }
 
     /// Rejects some records of a batch; the others were written.

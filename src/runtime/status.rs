@@ -181,7 +181,9 @@ impl NodeStatus {
         let status = Arc::clone(self);
         Ack::explained(move |outcome, reason| {
             // It may go to whoever sent the records.
-            reason.iter().for_each(|reason| upstream.rejected(&status.secrets.hide(reason)));
+            if let Some(reason) = reason {
+                upstream.rejected(&status.secrets.hide(&reason));
+            }
             {
                 let mut source = status.source.lock().unwrap_or_else(PoisonError::into_inner);
                 source.outstanding -= 1;

@@ -112,6 +112,21 @@ impl Peer {
     }
 }
 
+/// A Python program of this folder, which needs this package; `None` if that is not installed and may be missing.
+pub(crate) fn python(program: &str, package: &str) -> Option<Command> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/interop/venv/bin/python");
+    let has =
+        std::process::Command::new(&python).args(["-c", &format!("import {package}")]).stderr(Stdio::null()).status();
+    if !has.is_ok_and(|has| has.success()) {
+        missing(package, &format!("{package} is missing in target/interop/venv; tests/run installs it"));
+        return None;
+    }
+    let mut command = Command::new(python);
+    command.arg(root.join("tests/interop").join(program));
+    Some(command)
+}
+
 /// The next line of what was just started.
 async fn line(said: &mut BufReader<impl AsyncRead + Unpin>) -> String {
     let mut line = String::new();

@@ -103,6 +103,8 @@ impl Client {
     async fn open(&mut self, place: usize) -> Result<Connection, Refusal> {
         let Some(broker) = self.brokers.get_mut(place) else { return Err(Refusal::link("no such broker")) };
         broker.link.set(if broker.was_open { LinkState::Reconnecting } else { LinkState::Connecting });
+        let patience = self.options.fail_after(place);
+        let longest = patience.unwrap_or(self.options.timeout);
         let authenticating = || broker.link.set(LinkState::Authenticating);
         let open = Connection::open(
             &broker.name,
@@ -110,9 +112,10 @@ impl Client {
             &self.options,
             self.tls.as_ref(),
             &self.session,
+            patience,
             authenticating,
         );
-        let failure = match timeout(self.options.timeout, open).await {
+        let failure = match timeout(longest, open).await {
             Ok(Ok(connection)) => {
                 self.is_open(place);
                 return Ok(connection);
@@ -120,7 +123,7 @@ impl Client {
             Ok(Err(failure)) => failure,
             Err(_) => {
                 self.tally.add("timeout", 1);
-                let message = format!("{} did not take the connection within {:?}", broker.name, self.options.timeout);
+                let message = format!("{} did not take the connection within {longest:?}", broker.name);
                 Failure::Link(Refusal::link(message))
             }
         };
@@ -200,6 +203,11 @@ impl Client {
         self.looking.abort_all();
     }
 
+    /// Which broker is in use, counted from 0.
+    pub(crate) fn active(&self) -> Option<usize> {
+        self.active
+    }
+
     /// Waits until a better broker than the one in use has been there for `fail_back`; never, if there is none better. The
     /// node then closes its connection, calls [`Client::prefer`] with what this gave, and connects again.
     ///
@@ -209,6 +217,11 @@ impl Client {
             Some(Ok(place)) => place,
             _ => std::future::pending().await,
         }
+    }
+
+    /// The same without waiting: what [`Client::better`] would give now.
+    pub(crate) fn better_now(&mut self) -> Option<usize> {
+        self.looking.try_join_next().and_then(Result::ok)
     }
 
     /// Looks for a better broker than this one.
@@ -230,7 +243,8 @@ impl Client {
                         return place;
                     }
                 }
-                sleep(LOOK.min(fail_back.max(LOOK_AT_MOST_OFTEN))).await;
+                // Several times meanwhile, so that one that comes and goes is seen to do so.
+                sleep((fail_back / 4).clamp(LOOK_AT_MOST_OFTEN, LOOK)).await;
             }
         });
     }

@@ -132,6 +132,7 @@ impl Connection {
         options: &Options,
         tls: Option<&(Identity, Option<String>)>,
         session: &Session,
+        patience: Option<Duration>,
         authenticating: impl FnOnce(),
     ) -> Result<Self, Failure> {
         let mut stream = dial::dial(address, tls, options.maximum_packet_size).await?;
@@ -151,6 +152,8 @@ impl Connection {
         let window = Window::default();
         let ended = Arc::new(OnceLock::new());
         let (reader, writer) = split(stream);
+        // Without a keep-alive there is still an end to patience.
+        let keep_alive = if keep_alive.is_zero() { Duration::from_secs(60) } else { keep_alive };
         let task = Task {
             name: name.to_owned(),
             version,
@@ -163,8 +166,8 @@ impl Connection {
             controls: asked,
             publishes: to_publish,
             limits: Bounds { packet: options.maximum_packet_size, open, held: options.held() },
-            // Without a keep-alive there is still an end to patience.
-            keep_alive: if keep_alive.is_zero() { Duration::from_secs(60) } else { keep_alive },
+            keep_alive,
+            patience: patience.unwrap_or_else(|| keep_alive.mul_f64(1.5)),
             state: State::new(options.in_flight.min(limits.receive_maximum)),
         };
         let mut tasks = JoinSet::new();

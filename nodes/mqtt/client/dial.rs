@@ -9,6 +9,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::Address;
+use super::prompt::Prompt;
 use super::reason::Refusal;
 use super::tls::{self, Identity};
 use super::websocket;
@@ -37,8 +38,7 @@ pub(super) async fn dial(
 ) -> Result<Box<dyn Stream>, Failure> {
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = stream.map_err(|error| Failure::Link(no_connection(address, &error)))?;
-    // Acknowledgements are small and wanted at once; writes are gathered before they come here.
-    let _ = stream.set_nodelay(true);
+    let stream = Prompt::new(stream);
     let mut stream: Box<dyn Stream> = match tls {
         Some((identity, name)) if address.is_secret => {
             let name = name.as_deref().unwrap_or(&address.host).to_owned();

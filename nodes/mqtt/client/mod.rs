@@ -8,7 +8,7 @@
 //! | what came and is not acknowledged, what was sent and is not answered | `window`, `sent` |
 //! | packets, byte for byte | `codec` |
 //! | why a broker says no | `reason` |
-//! | TCP, TLS, WebSocket | `dial`, `websocket` |
+//! | TCP, TLS, WebSocket | `dial`, `prompt`, `websocket` |
 //!
 //! The client is our own, though good libraries exist and all else here is theirs (rustls, tungstenite). What this program
 //! promises lies where they decide by rules of their own:
@@ -27,10 +27,13 @@
 
 mod address;
 mod brokers;
+#[cfg(test)]
+mod brokers_tests;
 mod codec;
 mod connection;
 mod dial;
 mod options;
+mod prompt;
 mod reason;
 #[cfg(test)]
 mod scripted;

@@ -51,6 +51,9 @@ pub(crate) struct Options {
     pub(crate) keep_alive: Duration,
     /// Longest time that opening a connection may take.
     pub(crate) timeout: Duration,
+    /// Of each broker, in the order of the addresses: how long it may take to open a connection, and how long something may be
+    /// without an answer. Else `timeout`, and one and a half times `keep_alive`.
+    pub(crate) fail_after: Vec<Option<Duration>>,
     /// How long a better broker must be there before it is used again.
     pub(crate) fail_back: Duration,
     pub(crate) tls: Option<Tls>,
@@ -108,6 +111,7 @@ impl LinkConfig<'_> {
             password: self.password.cloned(),
             keep_alive: self.keep_alive.0,
             timeout: self.timeout.0,
+            fail_after: Vec::new(),
             fail_back: self.fail_back.0,
             tls: self.tls.cloned(),
             is_clean: true,
@@ -193,6 +197,11 @@ impl Options {
             self.client_id = format!("fieldflow-{}-{}", context.pipeline, context.node);
         }
         self
+    }
+
+    /// See `fail_after`.
+    pub(super) fn fail_after(&self, place: usize) -> Option<Duration> {
+        self.fail_after.get(place).copied().flatten()
     }
 
     /// Bytes of messages that wait for the node, beside the last one.

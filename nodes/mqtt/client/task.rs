@@ -54,6 +54,8 @@ pub(super) struct Task {
     pub(super) publishes: mpsc::Receiver<(Message, Tell<()>)>,
     pub(super) limits: Bounds,
     pub(super) keep_alive: Duration,
+    /// How long something may be without an answer.
+    pub(super) patience: Duration,
     pub(super) state: State,
 }
 
@@ -233,7 +235,7 @@ impl Task {
             self.came.reserve(IN);
         }
         let has_room = state.out.len() < OUT;
-        let due = Self::due(state, self.keep_alive, may_take);
+        let due = Self::due(state, self.keep_alive, self.patience, may_take);
         let event = tokio::select! {
             written = put(&mut self.writer, &mut state.out), if !state.out.is_empty() || state.is_unflushed => {
                 Event::Written(written)
@@ -314,9 +316,8 @@ impl Task {
     }
 
     /// When something is to be done even if nothing happens.
-    fn due(state: &State, keep_alive: Duration, is_reading: bool) -> Instant {
+    fn due(state: &State, keep_alive: Duration, patience: Duration, is_reading: bool) -> Instant {
         let ping = state.last_sent + keep_alive.mul_f64(0.75);
-        let patience = keep_alive.mul_f64(1.5);
         let published = (is_reading && state.sent.is_waiting()).then(|| state.published + patience);
         let answered = (is_reading && (state.is_pinging || !state.asked.is_empty())).then(|| state.answered + patience);
         let ping = if state.is_pinging { Instant::now() + keep_alive } else { ping };
@@ -332,7 +333,7 @@ impl Task {
             (state.published, state.answered) = (now, now);
         }
         state.was_reading = is_reading;
-        let patience = self.keep_alive.mul_f64(1.5);
+        let patience = self.patience;
         let is_late = |is_awaited: bool, since: Instant| is_reading && is_awaited && since + patience <= now;
         let what = if is_late(state.sent.is_waiting(), state.published) {
             "acknowledged no message"

@@ -2,21 +2,30 @@
 //!
 //! | to learn about | read |
 //! |---|---|
-//! | the options | `config` |
+//! | the options | `config`, and what they resolve to: `settings` |
 //! | topics | `topic` |
 //! | from records to messages | `payload`, `edge_node` for Sparkplug |
-//! | sending, acknowledgements, refusals | `sink` |
+//! | sending, acknowledgements, refusals | `sink`, `messages`, `answers` |
+//! | what it says of itself | `presence` |
+//! | links that do not carry everything | `narrow` |
 //! | what became of the batches in hand | `progress` |
 
+mod answers;
 mod config;
 mod edge_node;
 #[cfg(test)]
 mod edge_node_tests;
 mod link;
+mod messages;
+mod narrow;
+#[cfg(test)]
+mod narrow_tests;
 mod payload;
 #[cfg(test)]
 mod payload_tests;
+mod presence;
 mod progress;
+mod settings;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -26,7 +35,8 @@ use std::path::Path;
 
 use fieldflow_contract::{At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity};
 
-use self::config::{Config, Settings};
+use self::config::Config;
+use self::settings::Settings;
 use self::sink::Forward;
 use super::client::{Qos, identity};
 
@@ -62,6 +72,14 @@ status: { topic: "status/{pipeline}" }
     }
 
     fn check_input(config: &Config, is_durable: bool, findings: &mut Findings) {
+        if let Some(place) = config.is_narrow().filter(|_| !is_durable) {
+            findings
+                .error(
+                    At::from("urls").index(place).key("only"),
+                    "what may not go this way waits on the edge that leads here, and none is durable",
+                )
+                .help("take `durable: false` out at the edge, or `only` here");
+        }
         if is_durable && config.qos() == Qos::AtMostOnce {
             findings
                 .warning(

@@ -18,7 +18,7 @@ fn values(name: &str) -> Form {
 }
 
 fn template(text: &str) -> Form {
-    Form::Template(Template::parse(text, super::config::HOLES).unwrap())
+    Form::Template(Template::parse(text, super::settings::HOLES).unwrap())
 }
 
 fn record(tag: &str, time: i64, value: Value) -> Record {

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use fieldflow_contract::Batch;
+use fieldflow_contract::{Batch, Record};
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is to be sent.
     Waits,
+    /// The link in use does not carry it: it is to be sent over another one.
+    Later,
     /// The broker has it.
     Sent,
     /// It can never be sent, for this reason.
@@ -44,6 +46,21 @@ impl Held {
         }
     }
 
+    /// Decides anew of each record that is not settled.
+    pub(super) fn sort(&mut self, batch: &Batch, sort: impl Fn(&Record) -> Fate) {
+        let Some((batch, fates)) = self.0.get_mut(&key(batch)) else { return };
+        for (fate, record) in fates.iter_mut().zip(batch.records()) {
+            if matches!(fate, Fate::Waits | Fate::Later) {
+                *fate = sort(record);
+            }
+        }
+    }
+
+    /// Whether some of a batch is to be sent over another link.
+    pub(super) fn has_later(&self, batch: &Batch) -> bool {
+        self.fates(batch).contains(&Fate::Later)
+    }
+
     /// The records of a batch that were refused, as a batch, and the reasons.
     pub(super) fn refused(&self, batch: &Batch) -> Option<(Batch, Vec<String>)> {
         let fates = self.fates(batch);
@@ -75,7 +92,7 @@ fn key(batch: &Batch) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fieldflow_contract::{Record, Tag, Timestamp, Value};
+    use fieldflow_contract::{Tag, Timestamp, Value};
 
     fn batch(count: i64) -> Batch {
         let tag = Tag::new("held").unwrap();

@@ -15,17 +15,17 @@ use crate::mqtt::client::Scripted;
 use crate::mqtt::sparkplug::{DataType, Datum, Metric, Payload, REBIRTH};
 
 /// CONNACK of MQTT 5 without properties.
-const WELCOME: &[u8] = &[0x20, 3, 0, 0, 0];
+pub(super) const WELCOME: &[u8] = &[0x20, 3, 0, 0, 0];
 
 /// A sink, the broker, and the place of the sink.
-struct Plant {
-    sink: Forward,
-    broker: Scripted,
-    context: BuildContext,
+pub(super) struct Plant {
+    pub(super) sink: Forward,
+    pub(super) broker: Scripted,
+    pub(super) context: BuildContext,
     _folder: tempfile::TempDir,
 }
 
-async fn plant(options: serde_json::Value) -> Plant {
+pub(super) async fn plant(options: serde_json::Value) -> Plant {
     let broker = Scripted::start().await;
     let mut all = json!({ "url": broker.url(), "topic": "s/{tag}", "user_properties": false, "payload": "value" });
     options.as_object().unwrap().iter().for_each(|(key, value)| all[key] = value.clone());
@@ -40,7 +40,7 @@ async fn plant(options: serde_json::Value) -> Plant {
 }
 
 impl Plant {
-    async fn connect(&mut self, connack: &[u8]) -> Peer {
+    pub(super) async fn connect(&mut self, connack: &[u8]) -> Peer {
         let (connected, peer) = tokio::join!(self.sink.connect(), self.broker.welcome(connack));
         connected.unwrap();
         Peer(peer)
@@ -48,11 +48,11 @@ impl Plant {
 }
 
 /// The broker's side of a connection.
-struct Peer(crate::mqtt::client::Peer);
+pub(super) struct Peer(pub(super) crate::mqtt::client::Peer);
 
 impl Peer {
     /// The next message: its topic, its payload and its number. For MQTT 5 without properties but that of text.
-    async fn message(&mut self) -> (String, Vec<u8>, [u8; 2]) {
+    pub(super) async fn message(&mut self) -> (String, Vec<u8>, [u8; 2]) {
         let body = self.0.expect(3).await;
         let end = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
         let topic = String::from_utf8(body[2..end].to_vec()).unwrap();
@@ -60,12 +60,12 @@ impl Peer {
         (topic, body[end + 3 + properties..].to_vec(), [body[end], body[end + 1]])
     }
 
-    async fn answer(&mut self, step: u8, id: [u8; 2], code: u8) {
+    pub(super) async fn answer(&mut self, step: u8, id: [u8; 2], code: u8) {
         self.0.send(&[step, 3, id[0], id[1], code]).await;
     }
 
     /// Takes messages, and answers each with this.
-    async fn take(&mut self, codes: &[u8]) -> Vec<String> {
+    pub(super) async fn take(&mut self, codes: &[u8]) -> Vec<String> {
         let mut topics = Vec::new();
         for code in codes {
             let (topic, _, id) = self.message().await;
@@ -76,7 +76,7 @@ impl Peer {
     }
 }
 
-fn batch(tags: &[&str]) -> Batch {
+pub(super) fn batch(tags: &[&str]) -> Batch {
     let record = |tag: &&str| Record::good(Tag::new(tag).unwrap(), Timestamp(0), Value::I64(1));
     Batch::new(tags.iter().map(record).collect(), Timestamp(0)).unwrap()
 }

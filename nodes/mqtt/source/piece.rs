@@ -52,7 +52,7 @@ impl Piece {
                 match (outcome, receipts) {
                     (_, None) => {}
                     (Outcome::Delivered | Outcome::Dropped | Outcome::Rejected, Some(receipts)) => {
-                        window.done(receipts)
+                        window.done(receipts);
                     }
                     (Outcome::Failed, Some(_)) => window.lost(),
                 }

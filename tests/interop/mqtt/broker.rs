@@ -44,13 +44,13 @@ impl Mosquitto {
             more.replace("DIR", &folder.to_string())
         );
         fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-        let child = Self::spawn(dir.path()).await;
+        let child = Self::spawn(dir.path());
         let broker = Self { child, dir, port, web };
         broker.is_there().await;
         Some(broker)
     }
 
-    async fn spawn(dir: &Path) -> Child {
+    fn spawn(dir: &Path) -> Child {
         let mut command = Command::new(BROKER);
         // As root it would become another user, who may not write here.
         let config = fs::read_to_string(dir.join("mosquitto.conf")).unwrap();
@@ -76,7 +76,7 @@ impl Mosquitto {
         signal(&self.child, "TERM").await;
         timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         sleep(meanwhile).await;
-        self.child = Self::spawn(self.dir.path()).await;
+        self.child = Self::spawn(self.dir.path());
         self.is_there().await;
     }
 

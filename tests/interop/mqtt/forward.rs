@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::broker::{Mosquitto, PATIENCE, signal};
 use super::line::{Break, Line};
@@ -16,8 +17,8 @@ use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 
 /// A pipeline that forwards numbers. It is killed with this handle.
-struct Forwarding {
-    child: Child,
+pub(super) struct Forwarding {
+    pub(super) child: Child,
     said: Lines<BufReader<ChildStderr>>,
     all: Vec<String>,
 }
@@ -40,8 +41,14 @@ const REPLAY: &str = "{ type: replay, path: in.jsonl, pace: max }";
 
 impl Forwarding {
     fn start(dir: &TempDir, source: &str, port: u16, options: &str) -> Self {
-        let sink = format!("{{ type: mqtt_forward, url: \"mqtt://127.0.0.1:{port}\", {options} }}");
-        let file = format!("version: 1\nname: out\nnodes:\n  in: {source}\n  cloud: {sink}\nedges:\n  - in -> cloud\n");
+        Self::through(dir, source, &format!("url: \"mqtt://127.0.0.1:{port}\", {options}"), "")
+    }
+
+    /// The same with the broker among the options of the sink, and with options of the edge.
+    pub(super) fn through(dir: &TempDir, source: &str, options: &str, edge: &str) -> Self {
+        let sink = format!("{{ type: mqtt_forward, {options} }}");
+        let edge = if edge.is_empty() { "in -> cloud".to_owned() } else { format!("in -> cloud: {{ {edge} }}") };
+        let file = format!("version: 1\nname: out\nnodes:\n  in: {source}\n  cloud: {sink}\nedges:\n  - {edge}\n");
         fs::write(dir.path().join("out.yaml"), file).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_fieldflow"))
             .args(["run", "out.yaml", "--data-dir", "data", "--listen", "off"])
@@ -57,7 +64,7 @@ impl Forwarding {
     }
 
     /// Waits until it says this.
-    async fn says(&mut self, word: &str) {
+    pub(super) async fn says(&mut self, word: &str) {
         loop {
             let line = timeout(PATIENCE, self.said.next_line()).await.map(Result::unwrap);
             let Ok(Some(line)) = line else { panic!("it does not say `{word}`: {:#?}", self.all) };
@@ -70,7 +77,7 @@ impl Forwarding {
     }
 
     /// Waits until it has ended by itself.
-    async fn ends(mut self) -> ExitStatus {
+    pub(super) async fn ends(mut self) -> ExitStatus {
         let end = async {
             while let Some(line) = self.said.next_line().await.unwrap() {
                 self.all.push(line);
@@ -123,13 +130,109 @@ async fn while_the_broker_is_away_everything_waits_on_disk() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_cut_before_the_acknowledgements_loses_nothing() {
-    cut(Break::Cut, (1..=25).map(|n| 2_000 + n * 3_011).collect(), "").await;
+async fn a_line_that_is_cut_fifty_times_before_the_acknowledgements_loses_nothing_though_the_broker_forgets_the_session()
+ {
+    cut(Break::Cut, (1..=50).map(|n| 2_000 + n * 1_511).collect(), "").await;
 }
 
 #[tokio::test]
 async fn a_line_that_swallows_everything_is_given_up_and_loses_nothing() {
-    cut(Break::BlackHole, vec![5_000, 20_000, 70_000], ", keep_alive: 1s").await;
+    cut(Break::BlackHole, (1..=20).map(|n| 2_000 + n * 3_011).collect(), ", fail_after: 300ms").await;
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_its_time_gets_each_message_once() {
+    let _turn = TURN.lock().await;
+    let Some(broker) = Mosquitto::start("").await else { return };
+    let mut subscriber = Subscriber::new(broker.port, "t/#").await;
+    let dir = folder(3_000);
+    let slow = Break::Slow(Duration::from_millis(50));
+    let line = Line::to(broker.port, port_that_no_client_gets(), slow, Vec::new()).await;
+    let pipeline = Forwarding::start(&dir, REPLAY, line.port, "topic: \"t/{tag}\", keep_alive: 1s");
+    let numbers = tokio::join!(subscriber.numbers(3_000), pipeline.ends()).0;
+    assert_eq!(numbers.all_in_order(3_000), 0);
+}
+
+/// `FIELDFLOW_BACKLOG` is how many records wait: 3,000,000 are those of five minutes at 10,000 a second. Default a tenth of it, which is those of the
+/// half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_drained_at_twice_the_rate_at_which_it_came_in_order_and_in_little_memory() {
+    let _turn = TURN.lock().await;
+    let count = std::env::var("FIELDFLOW_BACKLOG").map_or(300_000, |count| count.parse().unwrap());
+    let Some(broker) = Mosquitto::start("max_inflight_messages 100\nset_tcp_nodelay true").await else { return };
+    let mut subscriber = Subscriber::new(broker.port, "t/#").await;
+    let (dir, away) = (folder(count), port_that_no_client_gets());
+    let options = format!("url: \"mqtt://127.0.0.1:{away}\", topic: \"t/{{tag}}\"");
+    let mut pipeline = Forwarding::through(&dir, REPLAY, &options, "durable: true, max_bytes: 8GiB");
+    pipeline.says("refused").await;
+    on_disk(&dir, count).await;
+    let before = resident(&pipeline.child);
+    let (began, machine) = (Instant::now(), Machine::now());
+    // About a hundred bytes a message.
+    let cuts = [10, 20, 30].map(|part| count * part).to_vec();
+    let line = Line::to(broker.port, away, Break::Cut, cuts).await;
+    let mut most = 0;
+    let watch = async {
+        let mut numbers = Numbers::default();
+        for part in 1..=10 {
+            subscriber.more(&mut numbers, count * part / 10).await;
+            most = most.max(resident(&pipeline.child));
+        }
+        numbers
+    };
+    let numbers = watch.await;
+    let took = began.elapsed().as_secs_f64();
+    // What others had of the machine meanwhile is not its fault.
+    let rate = count as f64 / (took * Machine::now().left_to_us_since(&machine));
+    pipeline.ends().await;
+    let (again, broken) = (numbers.all_in_order(count), line.cuts.load(Ordering::SeqCst));
+    println!(
+        "{count} records waited, drained in {took:.1} s, at {rate:.0}/s without what others had of the machine; {broken} cuts, {again} came again; memory {:.1} MiB before, {:.1} at most",
+        before as f64 / 1024.0,
+        most as f64 / 1024.0
+    );
+    assert!(again <= 100 * broken, "{again} came again after {broken} cuts");
+    assert!(20_000.0 <= rate, "{rate:.0} a second");
+    assert!(most < before + (24 << 10), "{before} KiB before, {most} at most");
+}
+
+/// What the processors did, in ticks: of all processes and of none, and of those of this test.
+struct Machine {
+    all: u64,
+    idle: u64,
+    ours: u64,
+}
+
+impl Machine {
+    fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap();
+        let ticks = stat.lines().next().unwrap().split_whitespace().skip(1);
+        let ticks: Vec<u64> = ticks.map(|number| number.parse().unwrap()).collect();
+        let (mut ours, own) = (0, std::process::id());
+        for process in
+            fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        {
+            let (before, after) = process.rsplit_once(") ").unwrap();
+            let fields: Vec<&str> = after.split(' ').collect();
+            if before.starts_with(&format!("{own} ")) || fields[1] == own.to_string() {
+                ours += fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+            }
+        }
+        Self { all: ticks[..8].iter().sum(), idle: ticks[3] + ticks[4], ours }
+    }
+
+    /// The part of the machine that others did not use.
+    fn left_to_us_since(&self, before: &Self) -> f64 {
+        let (ours, idle) = (self.ours.saturating_sub(before.ours), self.idle - before.idle);
+        (ours + idle) as f64 / (self.all - before.all) as f64
+    }
+}
+
+/// Resident memory in KiB.
+fn resident(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 async fn cut(how: Break, after: Vec<usize>, options: &str) {
@@ -138,7 +241,8 @@ async fn cut(how: Break, after: Vec<usize>, options: &str) {
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let (dir, cuts) = (folder(20_000), after.len());
     let line = Line::to(broker.port, port_that_no_client_gets(), how, after).await;
-    let pipeline = Forwarding::start(&dir, REPLAY, line.port, &format!("topic: \"t/{{tag}}\"{options}"));
+    let broker = format!("urls: [{{ url: \"mqtt://127.0.0.1:{}\"{options} }}], topic: \"t/{{tag}}\"", line.port);
+    let pipeline = Forwarding::through(&dir, REPLAY, &broker, "");
     let numbers = tokio::join!(subscriber.numbers(20_000), pipeline.ends()).0;
     let again = numbers.all_in_order(20_000);
     let broken = line.cuts.load(Ordering::SeqCst);
@@ -176,8 +280,9 @@ async fn a_pipeline_that_is_killed_goes_on_where_the_broker_had_acknowledged() {
 }
 
 /// Waits until this many records are in the queue.
-async fn on_disk(dir: &TempDir, count: usize) {
-    let until = tokio::time::Instant::now() + PATIENCE;
+pub(super) async fn on_disk(dir: &TempDir, count: usize) {
+    // As long as it takes to read and to sync so many.
+    let until = Instant::now() + PATIENCE + Duration::from_micros(100) * count as u32;
     loop {
         let shown = Command::new(env!("CARGO_BIN_EXE_fieldflow"))
             .args(["queue", "ls", "out.yaml", "--data-dir", "data", "--format", "json"])
@@ -188,7 +293,8 @@ async fn on_disk(dir: &TempDir, count: usize) {
         if text.contains(&format!("\"records\": {count}")) || text.contains(&format!("\"records\":{count}")) {
             return;
         }
-        assert!(tokio::time::Instant::now() < until, "{text} {}", String::from_utf8_lossy(&shown.stderr));
+        sleep(Duration::from_millis(100)).await;
+        assert!(Instant::now() < until, "{text} {}", String::from_utf8_lossy(&shown.stderr));
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// A line to the broker that breaks after so many bytes, again and again.
 pub(crate) struct Line {
@@ -22,6 +24,8 @@ pub(crate) enum Break {
     Cut,
     /// Nothing comes through any more, and nobody is told.
     BlackHole,
+    /// It does not break; what the broker says takes this time to come.
+    Slow(Duration),
 }
 
 impl Line {
@@ -45,10 +49,13 @@ impl Line {
 }
 
 async fn carry(client: TcpStream, server: TcpStream, how: Break, most: Option<usize>, cuts: Arc<AtomicUsize>) {
+    // A line does not wait for more to carry.
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let up = async {
-        let (mut carried, mut buffer) = (0, vec![0; 1024]);
+        let (mut carried, mut buffer) = (0, vec![0; 4096]);
         while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
             carried += read;
             if to_server.write_all(&buffer[..read]).await.is_err() {
@@ -61,7 +68,17 @@ async fn carry(client: TcpStream, server: TcpStream, how: Break, most: Option<us
         false
     };
     let down = async {
-        let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+        if let Break::Slow(time) = how {
+            let mut buffer = vec![0; 4096];
+            while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+                sleep(time).await;
+                if to_client.write_all(&buffer[..read]).await.is_err() {
+                    break;
+                }
+            }
+        } else {
+            let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+        }
         false
     };
     let is_broken = tokio::select! {

@@ -6,5 +6,6 @@ mod forward;
 mod kill;
 mod line;
 mod source;
+mod sparkplug;
 mod subscriber;
 mod tls;

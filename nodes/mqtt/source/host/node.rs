@@ -116,14 +116,13 @@ impl EdgeNode {
             desk.tally.add("before_birth", 1);
             return false;
         };
-        let unit = match self.devices.get(device) {
-            Some(unit) => *unit,
-            None => {
-                let unit = self.units.len();
-                self.units.push(Unit::new(format!("{}/{device}", node.name)));
-                self.devices.insert(device.into(), unit);
-                unit
-            }
+        let unit = if let Some(unit) = self.devices.get(device) {
+            *unit
+        } else {
+            let unit = self.units.len();
+            self.units.push(Unit::new(format!("{}/{device}", node.name)));
+            self.devices.insert(device.into(), unit);
+            unit
         };
         let metrics = &self.metrics;
         self.aliases.retain(|_, at| metrics.get(*at).is_some_and(|known| known.unit != unit));
