@@ -7,5 +7,6 @@ mod kill;
 mod line;
 mod source;
 mod sparkplug;
+mod sparkplug_node;
 mod subscriber;
 mod tls;
