@@ -11,6 +11,8 @@ mod follower;
 mod generate;
 #[cfg(feature = "modbus")]
 mod modbus;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -22,7 +24,10 @@ use fieldflow_contract::NodeKind;
 /// What `tests/fuzz/` throws bytes at.
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
-pub use self::modbus::fuzzing;
+pub mod fuzzing {
+    pub use crate::modbus::fuzzing::*;
+    pub use crate::mqtt::fuzzing::*;
+}
 
 /// Every built-in node, sorted by type. Tests walk this list.
 pub const BUILTIN: &[&dyn NodeKind] = &[
@@ -47,6 +52,10 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::Modbus,
     #[cfg(feature = "modbus")]
     &modbus::ModbusWrite,
+    #[cfg(feature = "mqtt")]
+    &mqtt::Mqtt,
+    #[cfg(feature = "mqtt")]
+    &mqtt::MqttForward,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

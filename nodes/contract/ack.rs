@@ -1,8 +1,8 @@
 //! Acknowledgements: what became of a batch and of everything that was derived from it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::Batch;
 
@@ -50,14 +50,23 @@ pub struct Ack {
 
 struct Shared {
     worst: AtomicU8,
-    tell: Option<Box<dyn FnOnce(Outcome) + Send + Sync>>,
+    /// Why something was rejected, if it was: the first reason.
+    reason: OnceLock<Box<str>>,
+    tell: Option<Tell>,
 }
+
+type Tell = Box<dyn FnOnce(Outcome, Option<Box<str>>) + Send + Sync>;
 
 impl Ack {
     /// An ack that calls `tell` once, with the worst outcome, when the last share is resolved.
     pub fn new(tell: impl FnOnce(Outcome) + Send + Sync + 'static) -> Self {
-        let shared = Shared { worst: AtomicU8::new(Outcome::Delivered as u8), tell: Some(Box::new(tell)) };
-        Self { shared: Some(Arc::new(shared)) }
+        Self::explained(|outcome, _| tell(outcome))
+    }
+
+    /// The same, for who wants to know why something was rejected, as it is told in the log.
+    pub fn explained(tell: impl FnOnce(Outcome, Option<Box<str>>) + Send + Sync + 'static) -> Self {
+        let worst = AtomicU8::new(Outcome::Delivered as u8);
+        Self { shared: Some(Arc::new(Shared { worst, reason: OnceLock::new(), tell: Some(Box::new(tell)) })) }
     }
 
     /// An ack that nobody waits for: for sources that cannot acknowledge, such as a polled device.
@@ -67,13 +76,28 @@ impl Ack {
 
     /// One ack in the place of several: its outcome counts for each of them.
     pub fn join(acks: Vec<Self>) -> Self {
-        Self::new(move |outcome| acks.into_iter().for_each(|ack| ack.resolve(outcome)))
+        Self::explained(move |outcome, reason| {
+            for ack in acks {
+                if let Some(reason) = &reason {
+                    ack.rejected(reason);
+                }
+                ack.resolve(outcome);
+            }
+        })
     }
 
     /// Notes an outcome without giving the share up: what is resolved later can only be worse.
     pub fn note(&self, outcome: Outcome) {
         if let Some(shared) = &self.shared {
             shared.worst.fetch_max(outcome as u8, Ordering::AcqRel);
+        }
+    }
+
+    /// Notes that records were rejected, and why, without giving the share up.
+    pub fn rejected(&self, reason: &str) {
+        self.note(Outcome::Rejected);
+        if let Some(shared) = &self.shared {
+            shared.reason.get_or_init(|| reason.into());
         }
     }
 
@@ -100,7 +124,7 @@ impl Drop for Ack {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(tell) = self.tell.take() {
-            tell(Outcome::of(*self.worst.get_mut()));
+            tell(Outcome::of(*self.worst.get_mut()), self.reason.take());
         }
     }
 }
@@ -167,6 +191,17 @@ mod tests {
         Ack::join(vec![one, two]).resolve(Outcome::Delivered);
         assert_eq!(*told_one.lock().unwrap(), [Outcome::Dropped]);
         assert_eq!(*told_two.lock().unwrap(), [Outcome::Delivered]);
+    }
+
+    #[test]
+    fn the_first_reason_of_a_rejection_is_told_also_through_a_joined_ack() {
+        let told = Arc::new(Mutex::new(None));
+        let sink = Arc::clone(&told);
+        let joined = Ack::join(vec![Ack::explained(move |outcome, why| *sink.lock().unwrap() = Some((outcome, why)))]);
+        joined.rejected("too hot");
+        joined.rejected("too late");
+        joined.resolve(Outcome::Delivered);
+        assert_eq!(*told.lock().unwrap(), Some((Outcome::Rejected, Some("too hot".into()))));
     }
 
     /// What a stretch of pipeline does with one share.

@@ -12,17 +12,18 @@ pub struct Batch {
     records: Arc<Vec<Record>>,
     received: Timestamp,
     replayed: bool,
+    expires: Option<Timestamp>,
 }
 
 impl Batch {
     /// A batch of these records, or `None` where there are none: a batch is never empty.
     pub fn new(records: Vec<Record>, received: Timestamp) -> Option<Self> {
-        (!records.is_empty()).then(|| Self { records: Arc::new(records), received, replayed: false })
+        (!records.is_empty()).then(|| Self { records: Arc::new(records), received, replayed: false, expires: None })
     }
 
     /// A batch of one record.
     pub fn one(record: Record, received: Timestamp) -> Self {
-        Self { records: Arc::new(vec![record]), received, replayed: false }
+        Self { records: Arc::new(vec![record]), received, replayed: false, expires: None }
     }
 
     /// The records, in order of arrival. Never empty.
@@ -50,6 +51,19 @@ impl Batch {
     #[must_use]
     pub fn replayed(mut self) -> Self {
         self.replayed = true;
+        self
+    }
+
+    /// When whoever sent it wants it no longer acted upon, such as a command that came too late. Only what acts on a plant
+    /// looks at it: a value that is stored does not expire.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// The same batch, with the end of its use.
+    #[must_use]
+    pub fn expiring(mut self, expires: Option<Timestamp>) -> Self {
+        self.expires = expires;
         self
     }
 
@@ -95,8 +109,8 @@ mod tests {
         let mut sole = batch(&[1, 2]);
         let before = sole.records().as_ptr();
         sole.records_mut()[0].value = Value::I64(9);
-        let kept = sole.filter(|record| record.value == Value::I64(9)).unwrap();
-        assert_eq!(kept.records().as_ptr(), before);
+        let kept = sole.expiring(Some(Timestamp(5))).filter(|record| record.value == Value::I64(9)).unwrap();
+        assert_eq!((kept.records().as_ptr(), kept.expires()), (before, Some(Timestamp(5))));
         assert_eq!(kept.len(), 1);
     }
 

@@ -11,12 +11,21 @@ pub struct Cause {
     pub message: String,
     /// The same for a machine: the quality that records get because of it.
     pub quality: Quality,
+    /// Whether something was brought over before it happened: it is tried again soon, however often that was so before.
+    pub after_progress: bool,
 }
 
 impl Cause {
     /// A cause of which no more is known than its words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), quality: Quality::BAD_COMMUNICATION }
+        Self { message: message.into(), quality: Quality::BAD_COMMUNICATION, after_progress: false }
+    }
+
+    /// The same cause, which something was brought over before.
+    #[must_use]
+    pub fn after_progress(mut self, after_progress: bool) -> Self {
+        self.after_progress = after_progress;
+        self
     }
 
     /// The same cause, with the quality that records get because of it.
@@ -43,6 +52,10 @@ pub enum NodeError {
     /// A sink wrote one batch, and these records of it can never pass; the others are where they belong. Only for a sink that
     /// gathers single batches.
     RejectedPart(Batch, Cause),
+    /// A sink wrote these batches but for those at these places, of which some records have to wait until the sink takes
+    /// everything again, see [`Sink::takes_all`](crate::Sink::takes_all). They stay on the durable edge and hold up nothing. Only
+    /// for a sink whose inputs are durable: what comes from memory is offered again until it is taken.
+    Postponed(Vec<usize>, Cause),
     /// There is no more input: drain and stop cleanly.
     Ended,
     /// The node cannot go on: stop the pipeline and say why.
@@ -52,9 +65,11 @@ pub enum NodeError {
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disconnected(cause) | Self::Rejected(cause) | Self::RejectedPart(_, cause) | Self::Broken(cause) => {
-                cause.fmt(f)
-            }
+            Self::Disconnected(cause)
+            | Self::Rejected(cause)
+            | Self::RejectedPart(_, cause)
+            | Self::Postponed(_, cause)
+            | Self::Broken(cause) => cause.fmt(f),
             Self::Ended => f.write_str("no more input"),
         }
     }

@@ -175,6 +175,10 @@ pub trait NodeSpec: Send + Sync + 'static {
     const ROLE: Role;
     /// For a source: whether the other side sends again what was not acknowledged, also after a restart of this process.
     const RESENDS: bool = false;
+    /// For a sink: whether an edge that leads to it is durable where the file does not say otherwise.
+    const DURABLE_INPUT: bool = false;
+    /// For a sink: whether it stores how far it has taken a durable edge; see [`Sink::positions`](crate::Sink::positions).
+    const KEEPS_POSITION: bool = false;
     /// The options of a typical node in YAML, without `type`. A test builds it.
     const EXAMPLE: &'static str;
     /// The options. `#[serde(deny_unknown_fields)]`; the struct's doc comment begins with one line on what the node does.
@@ -192,6 +196,11 @@ pub trait NodeSpec: Send + Sync + 'static {
     /// Reads them and does nothing else.
     fn check_files(config: &Self::Config, base_dir: &Path, findings: &mut Findings) {
         let _ = (config, base_dir, findings);
+    }
+
+    /// Reports what does not go together with the edges that lead to the node, of which one is durable or none is. Pure.
+    fn check_input(config: &Self::Config, is_durable: bool, findings: &mut Findings) {
+        let _ = (config, is_durable, findings);
     }
 
     /// Reports what is wrong between the nodes of this type in a file, such as a line that they share and cannot all use. Reads
@@ -243,6 +252,10 @@ pub trait NodeKind: Send + Sync {
     fn role(&self) -> Role;
     /// See [`NodeSpec::RESENDS`].
     fn resends(&self) -> bool;
+    /// See [`NodeSpec::DURABLE_INPUT`].
+    fn durable_input(&self) -> bool;
+    /// See [`NodeSpec::KEEPS_POSITION`].
+    fn keeps_position(&self) -> bool;
     /// See [`NodeSpec::EXAMPLE`].
     fn example(&self) -> &'static str;
     /// The JSON Schema of the options.
@@ -273,6 +286,10 @@ pub trait Prepared: Send + Sync {
     fn check(&self, findings: &mut Findings);
     /// See [`NodeSpec::check_files`].
     fn check_files(&self, base_dir: &Path, findings: &mut Findings);
+    /// See [`NodeSpec::check_input`].
+    fn check_input(&self, is_durable: bool, findings: &mut Findings) {
+        let _ = (is_durable, findings);
+    }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
     /// Its options, as [`NodeSpec::Config`]; none if it only stands in for a node.
@@ -292,6 +309,14 @@ impl<S: NodeSpec> NodeKind for S {
 
     fn resends(&self) -> bool {
         S::RESENDS
+    }
+
+    fn durable_input(&self) -> bool {
+        S::DURABLE_INPUT
+    }
+
+    fn keeps_position(&self) -> bool {
+        S::KEEPS_POSITION
     }
 
     fn example(&self) -> &'static str {
@@ -379,6 +404,10 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check_files(&self, base_dir: &Path, findings: &mut Findings) {
         S::check_files(&self.config, base_dir, findings);
+    }
+
+    fn check_input(&self, is_durable: bool, findings: &mut Findings) {
+        S::check_input(&self.config, is_durable, findings);
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

@@ -8,7 +8,7 @@
 //! | what is promised | [`Ack`], [`Outcome`], [`Delivery`], [`Position`] |
 //! | how to write a node | [`NodeSpec`], then one of [`Source`], [`Transform`], [`Sink`] |
 //! | what the runtime does with an error | [`NodeError`] |
-//! | what stands in the options of a node | [`Span`], [`ByteSize`], [`TagSelector`] |
+//! | what stands in the options of a node | [`Span`], [`ByteSize`], [`Share`], [`TagSelector`] |
 //!
 //! # Invariants
 //!
@@ -63,5 +63,5 @@ pub use tag::{Tag, TagMap, TagTableFull};
 pub use tally::Tally;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use together::{Clash, Together};
-pub use units::{ByteSize, Span, UnitError, check_format};
+pub use units::{ByteSize, Share, Span, UnitError, check_format};
 pub use value::Value;

@@ -105,6 +105,23 @@ pub trait Sink: Send {
         positions: &[Position],
     ) -> impl Future<Output = Result<(), NodeError>> + Send;
 
+    /// Whether the link takes everything, asked after each `connect`. If so, what [`NodeError::Postponed`] told of comes again.
+    fn takes_all(&self) -> bool {
+        true
+    }
+
+    /// Told before each `write`: where each of its batches comes from, in the same order; `None` for what comes from memory.
+    /// What a batch is known by is the same when it comes again, also after a restart.
+    fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {
+        let _ = origins;
+    }
+
+    /// Waited for between two writes, and dropped when there is something to write. Tells that the link is lost, for a sink
+    /// that has to be connected also while it has nothing to do; what it answers meanwhile is its own matter.
+    fn idle(&mut self) -> impl Future<Output = NodeError> + Send {
+        std::future::pending()
+    }
+
     /// Closes the link; called once, at the end.
     fn close(&mut self) -> impl Future<Output = ()> + Send {
         async {}
@@ -176,6 +193,12 @@ pub trait DynSink: Send {
     /// See [`Sink::write`].
     fn write<'a>(&'a mut self, batches: &'a [Batch], positions: &'a [Position])
     -> BoxFuture<'a, Result<(), NodeError>>;
+    /// See [`Sink::takes_all`].
+    fn takes_all(&self) -> bool;
+    /// See [`Sink::origins`].
+    fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>);
+    /// See [`Sink::idle`].
+    fn idle(&mut self) -> BoxFuture<'_, NodeError>;
     /// See [`Sink::close`].
     fn close(&mut self) -> BoxFuture<'_, ()>;
 }
@@ -196,6 +219,15 @@ impl<S: Sink> DynSink for S {
         positions: &'a [Position],
     ) -> BoxFuture<'a, Result<(), NodeError>> {
         Box::pin(Sink::write(self, batches, positions))
+    }
+    fn takes_all(&self) -> bool {
+        Sink::takes_all(self)
+    }
+    fn origins(&mut self, origins: &mut dyn Iterator<Item = Option<Position>>) {
+        Sink::origins(self, origins);
+    }
+    fn idle(&mut self) -> BoxFuture<'_, NodeError> {
+        Box::pin(Sink::idle(self))
     }
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(Sink::close(self))

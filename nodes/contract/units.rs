@@ -23,6 +23,10 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
+/// A part of a whole in an option, in whole percent from 1 to 99, such as `25%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(pub u8);
+
 const SPANS: &[(&str, u64)] =
     &[("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000), ("d", 86_400_000_000)];
 
@@ -76,6 +80,23 @@ impl FromStr for ByteSize {
     }
 }
 
+impl FromStr for Share {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse().ok());
+        percent
+            .filter(|percent| (1..100).contains(percent))
+            .map(Self)
+            .ok_or_else(|| UnitError("a part from 1% to 99% is wanted here, such as 25%".to_owned()))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_micros() as u64 {
@@ -121,12 +142,14 @@ macro_rules! as_text {
 
 as_text!(Span, "span", r"^\d+(\.\d+)? ?(us|ms|s|m|h|d)$|^\$\{", "250ms");
 as_text!(ByteSize, "size", r"^\d+(\.\d+)? ?(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)$|^\$\{", "64KiB");
+as_text!(Share, "share", r"^\d+ ?%$|^\$\{", "25%");
 
 /// Checks a text against the `x-format` of a schema. A format that is not known here passes.
 pub fn check_format(format: &str, text: &str) -> Result<(), UnitError> {
     match format {
         "span" => text.parse::<Span>().map(drop),
         "size" => text.parse::<ByteSize>().map(drop),
+        "share" => text.parse::<Share>().map(drop),
         "quality" => text.parse::<Quality>().map(drop).map_err(UnitError),
         _ => Ok(()),
     }
@@ -153,6 +176,14 @@ mod tests {
             assert!(text.parse::<Span>().unwrap_err().to_string().contains(said), "{text}");
         }
         assert!("99999999999999999999d".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn a_share_is_a_part_and_not_the_whole() {
+        assert_eq!(("25%".parse(), "5 %".parse()), (Ok(Share(25)), Ok(Share(5))));
+        for wrong in ["25", "0%", "100%", "-5%", "2.5%", "%", "300%"] {
+            assert!(wrong.parse::<Share>().unwrap_err().to_string().contains("1% to 99%"), "{wrong}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod endpoint;
 mod factor;
 mod frame;
 #[cfg(feature = "fuzzing")]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod gate;
 mod group;
 mod health;

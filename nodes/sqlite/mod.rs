@@ -105,6 +105,7 @@ impl Default for Flush {
 impl NodeSpec for Sqlite {
     const TYPE: &'static str = "sqlite";
     const ROLE: Role = Role::Sink;
+    const KEEPS_POSITION: bool = true;
     const EXAMPLE: &'static str = "path: plant.db\ndurability: power\nflush: { rows: 5000, every: 50ms }\n\
         retention: { max_age: 90d, max_bytes: 4GiB }\n";
     type Config = Config;

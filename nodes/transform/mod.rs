@@ -62,6 +62,8 @@ pub(crate) use debounce::Debounce;
 pub(crate) use decode::Decode;
 pub(crate) use dedupe::Dedupe;
 pub(crate) use encode::Encode;
+#[cfg(feature = "mqtt")]
+pub(crate) use encode::Line;
 pub(crate) use enrich::Enrich;
 pub(crate) use filter::Filter;
 #[cfg(feature = "expressions")]

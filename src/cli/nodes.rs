@@ -119,6 +119,7 @@ fn kind_word(schema: &Value, root: &Value) -> String {
     match (schema["x-format"].as_str(), &schema["type"]) {
         (Some("span"), _) => "duration".to_owned(),
         (Some("size"), _) => "size".to_owned(),
+        (Some("share"), _) => "share".to_owned(),
         (_, Value::String(word)) => word.clone(),
         (_, Value::Array(words)) => {
             words.iter().filter_map(Value::as_str).filter(|word| *word != "null").collect::<Vec<_>>().join(" | ")

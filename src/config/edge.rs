@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{ByteSize, Span};
+use fieldflow_contract::{ByteSize, Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::config::tree::Item;
 
 /// Records that an edge holds where the file does not say.
 const CAPACITY: usize = 8192;
@@ -71,6 +73,22 @@ pub struct Disk {
     pub when_full: WhenFull,
     /// Records a second that come back from the disk; all that can if not given.
     pub replay_rate: Option<u32>,
+    /// Live data goes first, and what waited has this share of what is handed over, in percent.
+    pub replay_share: Option<u8>,
+}
+
+impl EdgeOptions {
+    /// The same on disk, if it is in memory.
+    fn durable(&self) -> Self {
+        let none = Disk { when_full: self.when_full, ..Disk::UNLIMITED };
+        let is_memory = self.storage == Storage::Memory;
+        Self { storage: if is_memory { Storage::Durable(none) } else { self.storage.clone() }, ..self.clone() }
+    }
+}
+
+impl Disk {
+    const UNLIMITED: Self =
+        Self { max_bytes: DISK, max_age: None, when_full: WhenFull::Block, replay_rate: None, replay_share: None };
 }
 
 impl Default for EdgeOptions {
@@ -95,11 +113,11 @@ pub(super) struct Edge {
     pub(super) when_full: Option<Full>,
     /// Whether a batch is committed to the disk before it is acknowledged upstream: it survives a kill and a power cut, and
     /// waits there for as long as what comes behind the edge is away. `max_bytes` is then space on disk, default `1GiB`.
-    /// Default false.
+    /// Default false; true for an edge into a sink whose manual says so, such as `mqtt_forward`.
     pub(super) durable: Option<bool>,
     /// How far `when_full: spill` may overflow.
     pub(super) spill: Option<Overflow>,
-    /// How fast what waited on disk is handed over.
+    /// How fast what waited on disk is handed over, and whether what comes new goes first.
     pub(super) replay: Option<Replay>,
 }
 
@@ -125,14 +143,20 @@ pub(super) enum Then {
     DropNewest,
 }
 
-/// How fast what waited on disk is handed over.
+/// How fast what waited on disk is handed over, and whether what comes new goes first.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
     /// The most records a second that come back from the disk, so that a long backlog does not flood what comes behind. What
-    /// comes new waits behind it, in order. Default: as fast as they are taken.
+    /// comes new waits behind it, in order, unless `share` is given. Default: as fast as they are taken.
     #[schemars(range(min = 1))]
-    pub(super) rate: u32,
+    pub(super) rate: Option<u32>,
+    /// Only on a durable edge: live first. While there is a backlog, it has this part of what is handed over, such as `25%`, and
+    /// what comes new has the rest; what one of them leaves unused the other one gets. Each of the two is in order, and what
+    /// comes from the disk is marked as replayed. Default: everything in order, what waited before what comes new. That is the
+    /// default because whoever goes by the order of arrival, such as a counter, an alarm list or a table of last values, would
+    /// take an old value for the newest one: with `share`, look at the time of a record or at its mark.
+    pub(super) share: Option<Share>,
 }
 
 /// What happens when an edge is full.
@@ -152,6 +176,20 @@ pub(super) enum Full {
 }
 
 impl Edge {
+    /// The options in the file, as far as they can be read.
+    pub(super) fn read(item: &Item) -> Self {
+        item.to_json().and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default()
+    }
+
+    /// The options of an edge into a sink that wants it durable, unless these or the defaults say otherwise.
+    pub(super) fn over_durable(&self, defaults: &EdgeOptions) -> EdgeOptions {
+        let is_other = matches!(self.when_full, Some(Full::Spill | Full::Conflate));
+        if is_other || (self.when_full.is_none() && defaults.when_full == WhenFull::Conflate) {
+            return self.over(defaults);
+        }
+        self.over(&defaults.durable())
+    }
+
     /// The options, with what is left out taken from `defaults`.
     pub(super) fn over(&self, defaults: &EdgeOptions) -> EdgeOptions {
         let when_full = match self.when_full {
@@ -163,15 +201,17 @@ impl Edge {
             Some(Full::Conflate) => WhenFull::Conflate,
         };
         let max_bytes = self.max_bytes.map_or(defaults.max_bytes, |bytes| Some(bytes.0));
-        let replay_rate = self.replay.as_ref().map(|replay| replay.rate);
+        let replay_rate = self.replay.as_ref().and_then(|replay| replay.rate);
+        let replay_share = self.replay.as_ref().and_then(|replay| replay.share).map(|share| share.0);
         let max_age = self.max_age.map(|age| age.0);
         let inherited = |from: &Disk| Disk {
             max_bytes: max_bytes.unwrap_or(from.max_bytes),
             max_age: max_age.or(from.max_age),
             when_full,
             replay_rate: replay_rate.or(from.replay_rate),
+            replay_share: replay_share.or(from.replay_share),
         };
-        let none = Disk { max_bytes: DISK, max_age: None, when_full, replay_rate: None };
+        let none = Disk { when_full, ..Disk::UNLIMITED };
         let storage = match (self.durable, self.when_full, &defaults.storage) {
             (Some(true) | None, _, Storage::Durable(disk)) => Storage::Durable(inherited(disk)),
             (Some(true), ..) => Storage::Durable(inherited(&none)),
@@ -182,6 +222,7 @@ impl Edge {
                     max_age,
                     when_full: spill.then.map_or(WhenFull::Block, Then::when_full),
                     replay_rate,
+                    replay_share: None,
                 })
             }
             (None, None, Storage::Spill(disk)) => Storage::Spill(disk.clone()),
@@ -220,6 +261,12 @@ impl Edge {
                 "replay",
                 "`replay` is for edges on disk",
                 "add `durable: true`, or take it out",
+            ),
+            (
+                on_disk && !durable && self.replay.as_ref().is_some_and(|replay| replay.share.is_some()),
+                "replay",
+                "`share` is for durable edges: one that spills has new data on disk behind what waits",
+                "make it `durable: true` in the place of `when_full: spill`, or take `share` out",
             ),
             (
                 self.spill.is_some() && self.when_full != Some(Full::Spill),

@@ -1,17 +1,18 @@
 //! From a path to a [`PipelineFile`]: every step is taken as far as it goes, so that all problems are found in one pass.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use fieldflow_contract::{At, NodeKind};
 
-use crate::config::edge::{Edge, EdgeOptions};
+use crate::config::edge::{Edge, EdgeOptions, Storage};
 use crate::config::env::Env;
 use crate::config::file::{EdgeEntry, PipelineFile, Structure};
 use crate::config::schema::{self, Subject};
 use crate::config::substitute::Substitution;
-use crate::config::tree::{Item, Tree};
+use crate::config::tree::{Entry, Item, Tree};
 use crate::config::{chain, nodes, parse, read};
 use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
@@ -33,9 +34,10 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
     loader.version(&root);
     let name = loader.name(&root);
     let defaults = loader.defaults(&root);
-    let (edges, edges_complete) = loader.edges(&root, &defaults);
+    let sinks = Sinks::of(&root, kinds);
+    let (edges, edges_complete) = loader.edges(&root, &defaults, &sinks);
     let nodes = match root.entry("nodes") {
-        Some(entry) => nodes::check(entry, kinds, &source, &base_dir, report),
+        Some(entry) => nodes::check(entry, kinds, &source, &base_dir, &edges, report),
         None => Vec::new(),
     };
     Some(PipelineFile {
@@ -49,6 +51,30 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
         sound: report.errors() == errors_before,
         secrets: report.secrets().clone(),
     })
+}
+
+/// The sinks for which an edge is not as any other.
+struct Sinks<'a> {
+    /// Edges to them are durable where the file does not say otherwise.
+    durable: HashSet<&'a str>,
+    /// They keep how far they have taken a durable edge.
+    keep_position: HashSet<&'a str>,
+}
+
+impl<'a> Sinks<'a> {
+    fn of(root: &'a Item, kinds: &[&'static dyn NodeKind]) -> Self {
+        let said = root.entry("defaults").and_then(|entry| entry.value.entry("edge")?.value.entry("durable"));
+        let nodes = root.entry("nodes").map_or([].as_slice(), |nodes| nodes.value.entries());
+        let that = |are: &dyn Fn(&dyn NodeKind) -> bool| {
+            let fits = |entry: &&Entry| {
+                let kind = entry.value.entry("type").and_then(|kind| kind.value.text());
+                kinds.iter().any(|known| Some(known.type_name()) == kind && are(*known))
+            };
+            nodes.iter().filter(fits).map(|entry| entry.key.value.as_str()).collect::<HashSet<_>>()
+        };
+        let durable = if said.is_none() { that(&|kind| kind.durable_input()) } else { HashSet::new() };
+        Self { durable, keep_position: that(&|kind| kind.keeps_position()) }
+    }
 }
 
 struct Loader<'a> {
@@ -114,14 +140,19 @@ impl Loader<'_> {
     fn defaults(&mut self, root: &Item) -> EdgeOptions {
         let edge = root.entry("defaults").and_then(|entry| entry.value.entry("edge"));
         // Its structure was checked with that of the file.
-        edge.map_or_else(EdgeOptions::default, |entry| self.options(&entry.value, &EdgeOptions::default()))
+        let Some(item) = edge.map(|entry| &entry.value) else { return EdgeOptions::default() };
+        let edge = Edge::read(item);
+        let options = edge.over(&EdgeOptions::default());
+        self.contradictions(item, &edge, [&options]);
+        options
     }
 
-    /// The options of an edge, as far as they can be read.
-    fn options(&mut self, item: &Item, defaults: &EdgeOptions) -> EdgeOptions {
-        let edge: Edge = item.to_json().and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
-        let options = edge.over(defaults);
-        for (key, what, help) in edge.contradictions(&options) {
+    /// Reports what does not go together in the options of an edge, which come to these on its hops.
+    fn contradictions<'a>(&mut self, item: &Item, edge: &Edge, hops: impl IntoIterator<Item = &'a EdgeOptions>) {
+        let mut found: Vec<_> = hops.into_iter().flat_map(|options| edge.contradictions(options)).collect();
+        found.sort_unstable();
+        found.dedup();
+        for (key, what, help) in found {
             let span = item.entry(key).map_or(item.span.clone(), |entry| entry.key.span.start..entry.value.span.end);
             self.push(&codes::EDGE_CONTRADICTION, what, &span, help);
         }
@@ -130,23 +161,41 @@ impl Loader<'_> {
         {
             self.push(&codes::OUT_OF_RANGE, "`max_bytes` must not be 0", &entry.value.span, "such as `64MiB`");
         }
-        options
     }
 
-    fn edges(&mut self, root: &Item, defaults: &EdgeOptions) -> (Vec<EdgeEntry>, bool) {
+    /// Reports live data that goes first into a sink that takes everything in order.
+    fn shared(&mut self, item: &Item, hop: &EdgeEntry) {
+        if !matches!(&hop.options.storage, Storage::Durable(disk) if disk.replay_share.is_some()) {
+            return;
+        }
+        let share = item.entry("replay").and_then(|replay| replay.value.entry("share"));
+        let span = share.map_or(item.span.clone(), |entry| entry.key.span.start..entry.value.span.end);
+        let message = format!(
+            "`{}` stores up to where it has taken the edge, and so each record once, which works in order only: not with `share`",
+            hop.to.node
+        );
+        let help = match share {
+            Some(_) => "take `share` out: who reads what is stored goes by its time, not by when it came",
+            None => "it comes from `defaults`: take it out there, and give it to the edges that are to have it",
+        };
+        self.push(&codes::EDGE_CONTRADICTION, message, &span, help);
+    }
+
+    fn edges(&mut self, root: &Item, defaults: &EdgeOptions, sinks: &Sinks<'_>) -> (Vec<EdgeEntry>, bool) {
         let Some(Tree::List(lines)) = root.entry("edges").map(|entry| &entry.value.value) else {
             return (Vec::new(), false);
         };
         let (mut edges, mut complete) = (Vec::new(), true);
         let schema = schemars::schema_for!(Edge).to_value();
         for (index, line) in lines.iter().enumerate() {
-            let (chain, options) = match &line.value {
+            let (chain, item) = match &line.value {
                 Tree::Unknown => {
                     complete = false;
                     continue;
                 }
                 Tree::Text(text) | Tree::Substituted(text) => {
-                    (Item { value: text.as_str(), span: line.span.clone() }, defaults.clone())
+                    let nothing = Item { value: Tree::Null, span: line.span.clone() };
+                    (Item { value: text.as_str(), span: line.span.clone() }, nothing)
                 }
                 Tree::Map(entries) if entries.len() == 1 => {
                     let (key, mut value) = (&entries[0].key, entries[0].value.clone());
@@ -154,7 +203,7 @@ impl Loader<'_> {
                         let at = At::from("edges").index(index);
                         self.check(&schema, at, "an edge", &mut value, &key.span);
                     }
-                    (Item { value: key.value.as_str(), span: key.span.clone() }, self.options(&value, defaults))
+                    (Item { value: key.value.as_str(), span: key.span.clone() }, value)
                 }
                 _ => {
                     complete = false;
@@ -164,14 +213,28 @@ impl Loader<'_> {
                     continue;
                 }
             };
+            let edge = Edge::read(&item);
+            let options =
+                |to: &str| if sinks.durable.contains(to) { edge.over_durable(defaults) } else { edge.over(defaults) };
             match chain::endpoints(&chain, self.source) {
-                Ok(ends) => edges.extend(ends.windows(2).map(|hop| EdgeEntry {
-                    from: hop[0].clone(),
-                    to: hop[1].clone(),
-                    options: options.clone(),
-                })),
+                Ok(ends) => {
+                    let hops: Vec<EdgeEntry> = ends
+                        .windows(2)
+                        .map(|hop| EdgeEntry {
+                            from: hop[0].clone(),
+                            to: hop[1].clone(),
+                            options: options(&hop[1].node),
+                        })
+                        .collect();
+                    self.contradictions(&item, &edge, hops.iter().map(|hop| &hop.options));
+                    for hop in hops.iter().filter(|hop| sinks.keep_position.contains(&*hop.to.node)) {
+                        self.shared(&item, hop);
+                    }
+                    edges.extend(hops);
+                }
                 Err(found) => {
                     complete = false;
+                    self.contradictions(&item, &edge, [&edge.over(defaults)]);
                     self.report.push(*found);
                 }
             }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use fieldflow_contract::{At, Clash, Finding, Findings, NodeKind, Severity, Together};
 
 use crate::config::chain::is_name;
-use crate::config::file::{NodeEntry, ReadyNode};
+use crate::config::edge::Storage;
+use crate::config::file::{EdgeEntry, NodeEntry, ReadyNode};
 use crate::config::schema::{self, Subject};
 use crate::config::suggest;
 use crate::config::tree::{Entry, Item, Tree};
@@ -20,6 +21,7 @@ pub(super) fn check(
     kinds: &[&'static dyn NodeKind],
     source: &Arc<SourceText>,
     base_dir: &Path,
+    edges: &[EdgeEntry],
     report: &mut Report,
 ) -> Vec<NodeEntry> {
     if matches!(&nodes.value.value, Tree::Map(entries) if entries.is_empty()) {
@@ -27,7 +29,7 @@ pub(super) fn check(
         let found = found.at(Place::new(source, nodes.key.span.clone()));
         report.push(found.help("it needs at least a source and a sink"));
     }
-    let mut checker = Checker { kinds, source, base_dir, report, schemas: HashMap::new() };
+    let mut checker = Checker { kinds, source, base_dir, edges, report, schemas: HashMap::new() };
     let ready: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
     for kind in kinds {
         checker.together(*kind, &ready, nodes.value.entries());
@@ -40,6 +42,8 @@ struct Checker<'a> {
     source: &'a Arc<SourceText>,
     /// Where the files lie that a node's options include.
     base_dir: &'a Path,
+    /// All edges of the file.
+    edges: &'a [EdgeEntry],
     report: &'a mut Report,
     /// The schema of each type that was met.
     schemas: HashMap<&'static str, serde_json::Value>,
@@ -128,6 +132,11 @@ impl Checker<'_> {
         prepared.check(&mut findings);
         if findings.0.iter().all(|finding| finding.severity != Severity::Error) {
             prepared.check_files(self.base_dir, &mut findings);
+            let mut inputs = self.edges.iter().filter(|edge| edge.to.node == entry.key.value).peekable();
+            if inputs.peek().is_some() {
+                let is_durable = inputs.any(|edge| matches!(edge.options.storage, Storage::Durable(_)));
+                prepared.check_input(is_durable, &mut findings);
+            }
         }
         for finding in findings.0 {
             self.finding(code(&finding), finding, &item, &entry.key.span);

@@ -1,15 +1,15 @@
 //! A batch as bytes: compact, versioned, checksummed.
 //!
-//! Layout of version 1, little-endian; `varint` is LEB128, `zigzag` a varint of a signed number:
+//! Layout, little-endian; `varint` is LEB128, `zigzag` a varint of a signed number:
 //!
 //! ```text
 //! u8 version | body | u32 CRC-32C of version and body
-//! body   = zigzag received | varint records | record…
+//! body   = zigzag received | [zigzag expires − received: version 2] | varint records | record…
 //! record = u8 head | varint tag | [zigzag time − previous time] | [u32 quality] | value
 //! head   = value type (4 bits) | 0x40 time follows | 0x80 quality follows (else it is that of the record before, at first Good)
 //! ```
 //!
-//! Tags are numbers of the file's own dictionary. Whatever does not decode to the last byte is damaged: a length is never
+//! Version 2 is a batch that expires, all others are of version 1. Tags are numbers of the file's own dictionary. Whatever does not decode to the last byte is damaged: a length is never
 //! trusted before the checksum is.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crc::{CRC_32_ISCSI, Crc, Table};
 use fieldflow_contract::{Batch, Quality, Record, Tag, Timestamp, Value};
 
 const VERSION: u8 = 1;
+const EXPIRES: u8 = 2;
 const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
 const TIME_FOLLOWS: u8 = 0x40;
@@ -58,8 +59,11 @@ pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
 /// Writes a batch. `number` gives the dictionary's number of a tag.
 pub(super) fn encode(batch: &Batch, mut number: impl FnMut(Tag) -> u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + batch.len() * 16);
-    out.push(VERSION);
+    out.push(if batch.expires().is_some() { EXPIRES } else { VERSION });
     put_zigzag(&mut out, batch.received().0);
+    if let Some(expires) = batch.expires() {
+        put_zigzag(&mut out, expires.0.wrapping_sub(batch.received().0));
+    }
     put_varint(&mut out, batch.len() as u64);
     let (mut time, mut quality) = (batch.received().0, Quality::GOOD);
     for record in batch.records() {
@@ -137,11 +141,12 @@ pub(super) fn decode(bytes: &[u8], mut tag: impl FnMut(u32) -> Option<Tag>) -> R
         return Err(Damage::Checksum);
     }
     let (&version, body) = bytes.split_first().ok_or(Damage::Malformed)?;
-    if version != VERSION {
+    if !matches!(version, VERSION | EXPIRES) {
         return Err(Damage::Version(version));
     }
     let mut reader = Reader(body);
     let received = reader.zigzag()?;
+    let expires = if version == EXPIRES { Some(Timestamp(received.wrapping_add(reader.zigzag()?))) } else { None };
     let count = reader.varint()? as usize;
     // Each record takes two bytes at least.
     let mut records = Vec::with_capacity(count.min(body.len() / 2));
@@ -162,7 +167,7 @@ pub(super) fn decode(bytes: &[u8], mut tag: impl FnMut(u32) -> Option<Tag>) -> R
     if !reader.0.is_empty() {
         return Err(Damage::Malformed);
     }
-    Batch::new(records, Timestamp(received)).ok_or(Damage::Malformed)
+    Batch::new(records, Timestamp(received)).map(|batch| batch.expiring(expires)).ok_or(Damage::Malformed)
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -257,15 +262,17 @@ mod tests {
             time: Timestamp(time),
             value,
         });
-        (prop::collection::vec(record, 1..20), any::<i64>())
-            .prop_map(|(records, received)| Batch::new(records, Timestamp(received)).unwrap())
+        let expires = prop::option::of(any::<i64>().prop_map(Timestamp));
+        (prop::collection::vec(record, 1..20), any::<i64>(), expires).prop_map(|(records, received, expires)| {
+            Batch::new(records, Timestamp(received)).unwrap().expiring(expires)
+        })
     }
 
     proptest! {
         #[test]
         fn what_is_written_reads_back(batch in batch()) {
             let back = decode(&encode(&batch, number), tag).unwrap();
-            prop_assert_eq!(back.received(), batch.received());
+            prop_assert_eq!((back.received(), back.expires()), (batch.received(), batch.expires()));
             prop_assert_eq!(back.len(), batch.len());
             for (one, two) in back.records().iter().zip(batch.records()) {
                 prop_assert!(one.value.same_as(&two.value));
@@ -287,10 +294,12 @@ mod tests {
             let sum = CRC32C.checksum(&bytes);
             bytes.extend_from_slice(&sum.to_le_bytes());
             let _ = decode(&bytes, tag);
-            bytes[0] = VERSION;
-            let sum = CRC32C.checksum(&bytes);
-            bytes.extend_from_slice(&sum.to_le_bytes());
-            let _ = decode(&bytes, tag);
+            for version in [VERSION, EXPIRES] {
+                bytes[0] = version;
+                let sum = CRC32C.checksum(&bytes);
+                bytes.extend_from_slice(&sum.to_le_bytes());
+                let _ = decode(&bytes, tag);
+            }
         }
     }
 

@@ -20,6 +20,28 @@ impl Progress {
         self.taken
     }
 
+    /// How many batches are done.
+    pub(super) fn count(&self) -> u64 {
+        self.beyond.iter().fold(self.taken, |count, (from, upto)| count + (upto - from + 1))
+    }
+
+    /// The done ranges beyond the one at the beginning.
+    pub(super) fn beyond(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
+        self.beyond.iter().map(|(from, upto)| (*from, *upto))
+    }
+
+    /// The first batch from this one on that is not done.
+    pub(super) fn first_open(&self, from: u64) -> u64 {
+        let from = from.max(self.taken + 1);
+        let within = self.beyond.range(..=from).next_back().filter(|(_, upto)| from <= **upto);
+        within.map_or(from, |(_, upto)| upto + 1)
+    }
+
+    /// The first batch behind this one that is done.
+    pub(super) fn next_done(&self, behind: u64) -> Option<u64> {
+        self.beyond.range(behind + 1..).next().map(|(from, _)| *from)
+    }
+
     pub(super) fn is_done(&self, sequence: u64) -> bool {
         sequence <= self.taken || self.beyond.range(..=sequence).next_back().is_some_and(|(_, end)| sequence <= *end)
     }
@@ -78,7 +100,13 @@ mod tests {
                 prop_assert_eq!(progress.taken(), contiguous(&set));
                 for n in 1..80 {
                     prop_assert_eq!(progress.is_done(n), set.contains(&n), "{}", n);
+                    prop_assert_eq!(progress.first_open(n), (n..).find(|n| !set.contains(n)).unwrap());
+                    if !set.contains(&n) {
+                        prop_assert_eq!(progress.next_done(n), set.range(n..).next().copied());
+                    }
                 }
+                prop_assert_eq!(progress.count(), set.len() as u64);
+                prop_assert!(progress.beyond().all(|(from, upto)| (from..=upto).all(|n| set.contains(&n))));
             }
             let with: BTreeSet<u64> = set.union(&more).copied().collect();
             prop_assert_eq!(progress.taken_with(more.into_iter()), contiguous(&with));

@@ -1,18 +1,19 @@
 //! The pump of a durable edge: hands over what is committed, in order, from memory while the reader keeps up and from the disk
 //! when it does not.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Batch, NodeError};
+use fieldflow_contract::{Ack, Batch, NodeError, Position};
 use fieldflow_storage::{Worker, crash_point};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::codec::Damage;
-use super::durable::{DurableEdge, Place, Step};
-use super::file::{QueueFile, ReadBack};
+use super::durable::{DurableEdge, Lane, Place, Step};
+use super::file::{LAST_SEQUENCE, QueueFile, ReadBack};
 use super::keeper::Keeper;
 
 /// How much is read at once: enough to be fast, little enough to be no matter in memory.
@@ -34,6 +35,16 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// What the batch is known by, now and when it comes again.
+    pub fn position(&self) -> Position {
+        Position { edge: self.edge.shared_name(), epoch: self.epoch, sequence: self.sequence }
+    }
+
+    /// Gives the batch back to its edge: the consumer cannot take it now. Whatever its ack says then is no news.
+    pub fn postpone(&self) {
+        self.edge.postpone(self.epoch, self.sequence);
+    }
+
     /// Whether the batch is done already: its consumer said so by its position.
     pub fn is_done(&self) -> bool {
         self.edge.is_done(self.epoch, self.sequence)
@@ -51,24 +62,40 @@ pub trait Outlet: Send + Sync {
 /// Pumps until there will be no more, nobody takes anything, or `stop` comes while it would have to read from the disk: what is
 /// there is safe there.
 pub async fn pump(edge: Arc<DurableEdge>, keeper: Arc<Keeper>, out: impl Outlet, stop: CancellationToken) {
-    let mut pump = Pump { reader: Reader::new(Arc::clone(&keeper)), keeper, out, due: Instant::now(), edge };
+    let reader = Reader::new(Arc::clone(&keeper));
+    let mut pump = Pump { reader, keeper, out, due: Instant::now(), ahead: Default::default(), edge };
     loop {
         if pump.out.is_closed() {
             return;
         }
-        match pump.edge.step() {
+        match pump.edge.step(pump.due <= Instant::now()) {
             Step::Live(place, batch) => pump.hand_over(place, batch).await,
             Step::End => return,
             Step::Wait => {
                 // After a stop the sender closes the edge, and that wakes the pump too.
                 pump.edge.wait_for_more().await;
             }
-            Step::Read(_) | Step::Again(..) if stop.is_cancelled() => return,
-            Step::Read(from) => {
+            Step::Later | Step::Postponed | Step::Read(..) | Step::Again(..) if stop.is_cancelled() => return,
+            Step::Later => {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    () = pump.replay(from) => {}
+                    () = tokio::time::sleep_until(pump.due) => {}
+                    () = pump.edge.wait_for_more() => {}
+                }
+            }
+            Step::Postponed => {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = pump.edge.wait_for_more() => {}
+                }
+            }
+            Step::Read(lane, from, upto) => {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = pump.replay(lane, from, upto) => {}
                 }
             }
             Step::Again(place, times) => pump.again(place, times).await,
@@ -83,6 +110,8 @@ struct Pump<O> {
     reader: Reader,
     /// When the next replayed batch may go, if replay is limited.
     due: Instant,
+    /// What was read and not handed over yet, of each lane, and of which queue it is.
+    ahead: [(u64, VecDeque<ReadBack>); 2],
 }
 
 impl<O: Outlet> Pump<O> {
@@ -93,44 +122,47 @@ impl<O: Outlet> Pump<O> {
         crash_point("queue.handed_over");
     }
 
-    async fn replay(&mut self, from: Place) {
-        let Some(read) = self.reader.read(&self.edge, from, READ_AT_ONCE).await else { return };
-        let Some(first) = read.first() else {
-            // What was there is gone, which only an eviction does; the edge knows it or is told here.
-            return self.edge.nothing_before(Place { sequence: from.sequence + 1, ..from });
-        };
-        self.edge.nothing_before(Place { sequence: first.sequence, ..from });
-        for ReadBack { sequence, records, batch } in read {
-            let place = Place { sequence, ..from };
-            match batch {
-                Ok(batch) => {
-                    self.wait_for_turn(batch.len()).await;
-                    if self.out.is_closed() {
-                        return;
+    /// Hands the next batch of a lane over, from what was read of it before if it is there.
+    async fn replay(&mut self, lane: Lane, from: Place, upto: u64) {
+        let (epoch, ahead) = &mut self.ahead[usize::from(lane == Lane::Live)];
+        // The lane may have gone on elsewhere meanwhile.
+        if *epoch != from.epoch || ahead.front().is_none_or(|first| from.sequence < first.sequence) {
+            ahead.clear();
+        }
+        while ahead.front().is_some_and(|first| first.sequence < from.sequence) {
+            ahead.pop_front();
+        }
+        if ahead.is_empty() {
+            let Some(read) = self.reader.read(&self.edge, from, upto, READ_AT_ONCE).await else { return };
+            // What should be there is gone, which only an eviction does; the edge knows it or is told here.
+            let none = || if upto == LAST_SEQUENCE { from.sequence } else { upto };
+            let first = read.first().map_or_else(|| none() + 1, |first| first.sequence);
+            self.edge.nothing_before(lane, Place { sequence: first, ..from });
+            (*epoch, *ahead) = (from.epoch, read.into());
+        }
+        let Some(ReadBack { sequence, records, batch }) = ahead.pop_front() else { return };
+        let place = Place { sequence, ..from };
+        match batch {
+            Ok(batch) => {
+                if self.edge.takes(lane, place, &batch) {
+                    if let Some(rate) = self.edge.limits().replay_rate {
+                        let wait = Duration::from_secs_f64(batch.len() as f64 / rate);
+                        self.due = self.due.max(Instant::now()) + wait;
                     }
-                    if self.edge.takes(place, &batch) {
-                        self.hand_over(place, batch.replayed()).await;
-                    }
-                }
-                Err(damage) => {
-                    warn!(edge = self.edge.name(), sequence, records, %damage, "a damaged batch is set aside");
-                    self.edge.damaged(place, records, &damage.to_string());
+                    self.hand_over(place, batch.replayed()).await;
                 }
             }
-        }
-    }
-
-    async fn wait_for_turn(&mut self, records: usize) {
-        if let Some(rate) = self.edge.limits().replay_rate {
-            tokio::time::sleep_until(self.due).await;
-            self.due = self.due.max(Instant::now()) + Duration::from_secs_f64(records as f64 / rate);
+            Err(damage) => {
+                warn!(edge = self.edge.name(), sequence, records, %damage, "a damaged batch is set aside");
+                self.edge.damaged(lane, place, records, &damage.to_string());
+            }
         }
     }
 
     /// A batch that failed on its way is tried once more; then it is given up, with its content in the dead letters.
     async fn again(&mut self, place: Place, times: u8) {
         let Place { epoch, sequence } = place;
-        let Some(read) = self.reader.read(&self.edge, place, 1).await else {
+        let Some(read) = self.reader.read(&self.edge, place, sequence, 1).await else {
             return self.edge.not_read(place);
         };
         match read.into_iter().find(|read| read.sequence == sequence).map(|read| read.batch) {
@@ -160,9 +192,9 @@ impl Reader {
     }
 
     /// What stands in the file from this batch on; `None` after trouble with the disk, which was waited for.
-    async fn read(&mut self, edge: &DurableEdge, from: Place, most: u64) -> Option<Vec<ReadBack>> {
+    async fn read(&mut self, edge: &DurableEdge, from: Place, upto: u64, most: u64) -> Option<Vec<ReadBack>> {
         let (id, _) = edge.last_committed()?;
-        match self.try_read(id, from, most).await {
+        match self.try_read(id, from, upto, most).await {
             Ok(read) => Some(read),
             Err(error) => {
                 warn!(edge = edge.name(), %error, "cannot read what waits on disk");
@@ -177,7 +209,7 @@ impl Reader {
         }
     }
 
-    async fn try_read(&mut self, id: u16, from: Place, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+    async fn try_read(&mut self, id: u16, from: Place, upto: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
         let Place { epoch, sequence: from } = from;
         if self.file.as_ref().is_some_and(|(_, of)| *of != epoch) {
             // The file was set aside, and this connection would go on reading it.
@@ -188,13 +220,13 @@ impl Reader {
         }
         let Some((file, _)) = &mut self.file else { return Ok(Vec::new()) };
         file.call(move |file| {
-            let read = file.read(id, from, most)?;
+            let read = file.read(id, from, upto, most)?;
             if read.iter().all(|read| !matches!(read.batch, Err(Damage::UnknownTag))) {
                 return Ok(read);
             }
             // The keeper's connection adds to the dictionary.
             file.refresh()?;
-            file.read(id, from, most)
+            file.read(id, from, upto, most)
         })
         .await
     }

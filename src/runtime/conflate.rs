@@ -41,12 +41,15 @@ pub(super) fn conflate(waiting: Vec<(Batch, Shares)>, newest: Delivery) -> (Batc
     let received = newest.batch.received();
     let fallback = newest.batch.clone();
     let (mut kept, mut acks, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    let mut expires = None;
     let mut seen = HashSet::new();
     let all = waiting.into_iter().chain([(newest.batch, Shares::Whole(newest.ack))]);
     for (batch, shares) in all.rev() {
-        let shares = shares.into_each(batch.len());
+        let (shares, ends) = (shares.into_each(batch.len()), batch.expires());
         for (record, ack) in batch.into_records().into_iter().zip(shares).rev() {
             if seen.insert(record.tag) {
+                // The soonest, as a command that comes too late does more harm than one that does not come.
+                expires = [expires, ends].into_iter().flatten().min();
                 kept.push(record);
                 acks.push(ack);
             } else {
@@ -57,5 +60,5 @@ pub(super) fn conflate(waiting: Vec<(Batch, Shares)>, newest: Delivery) -> (Batc
     kept.reverse();
     acks.reverse();
     // The newest batch is never empty, so neither is what is kept of it.
-    (Batch::new(kept, received).unwrap_or(fallback), Shares::Each(acks), replaced)
+    (Batch::new(kept, received).unwrap_or(fallback).expiring(expires), Shares::Each(acks), replaced)
 }

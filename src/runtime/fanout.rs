@@ -48,7 +48,7 @@ impl Fanout {
 
     /// Sends a batch that can never pass to the `rejected` port, or to the dead letters.
     pub(super) async fn reject(&self, batch: Batch, ack: Ack, reason: &str) {
-        ack.note(Outcome::Rejected);
+        ack.rejected(reason);
         if self.ports.iter().any(|(name, _)| name == Port::REJECTED) {
             self.send(Port::REJECTED, batch, ack).await;
         } else {

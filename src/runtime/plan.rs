@@ -231,6 +231,7 @@ impl Wiring {
                     WhenFull::Block | WhenFull::Conflate => Victim::Block,
                 },
                 replay_rate: disk.replay_rate.map(f64::from),
+                replay_share: disk.replay_share,
             },
         );
         self.connect(wire, receiver, ObservedEdge { memory, durable: Some(Arc::clone(&durable)) });

@@ -36,8 +36,21 @@ pub(super) async fn run(
         return sink.task.broken(cause);
     }
     sink.task.status.running();
-    while let Some(group) = gather(&mut inbox, sink.wanted()).await {
-        if let Err(cause) = sink.deliver(group).await {
+    loop {
+        let first = tokio::select! {
+            biased;
+            first = inbox.recv() => Ok(first),
+            panicked = sink.idle() => Err(panicked),
+        };
+        let done = match first {
+            Ok(Some(first)) => {
+                let group = gather(first, &mut inbox, sink.wanted()).await;
+                sink.deliver(group).await
+            }
+            Ok(None) => break,
+            Err(panicked) => sink.begin_anew(panicked).await,
+        };
+        if let Err(cause) = done {
             return sink.task.broken(cause);
         }
     }
@@ -45,9 +58,8 @@ pub(super) async fn run(
     sink.task.done()
 }
 
-/// As many deliveries as the sink wants for one write; `None` when there will be no more.
-async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Arrival>> {
-    let first = inbox.recv().await?;
+/// As many deliveries as the sink wants for one write.
+async fn gather(first: Arrival, inbox: &mut Inbox, wanted: Gather) -> Vec<Arrival> {
     let deadline = Instant::now() + wanted.wait;
     let mut records = first.delivery.batch.len();
     let mut group = vec![first];
@@ -63,7 +75,7 @@ async fn gather(inbox: &mut Inbox, wanted: Gather) -> Option<Vec<Arrival>> {
         records += next.delivery.batch.len();
         group.push(next);
     }
-    Some(group)
+    group
 }
 
 struct SinkLoop {
@@ -81,7 +93,10 @@ impl SinkLoop {
                 // After a loss only a write shows that it works: with a full disk, connecting does.
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(
-                    NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause),
+                    NodeError::Disconnected(cause)
+                    | NodeError::Rejected(cause)
+                    | NodeError::RejectedPart(_, cause)
+                    | NodeError::Postponed(_, cause),
                 )) => self.lost(&cause).await,
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
@@ -98,7 +113,14 @@ impl SinkLoop {
         }
         let positions = self.sink.positions().await?;
         crash_point("sink.positions.read");
-        self.task.durable_inputs.iter().for_each(|edge| edge.resume(&positions));
+        // A sink that panics here is found out when it writes.
+        let takes_all = guard_call(|| self.sink.takes_all()).unwrap_or(true);
+        for edge in &self.task.durable_inputs {
+            edge.resume(&positions);
+            if takes_all {
+                edge.take_up();
+            }
+        }
         Ok(())
     }
 
@@ -107,8 +129,38 @@ impl SinkLoop {
         guard_call(|| self.sink.gather()).unwrap_or(Gather::PROMPT)
     }
 
+    /// Keeps the link while there is nothing to write; returns when the sink cannot go on as it is. May be dropped at any time:
+    /// what is not connected then is found out by the next write.
+    async fn idle(&mut self) -> Result<Panicked, Cause> {
+        loop {
+            match guard(self.sink.idle()).await {
+                Ok(NodeError::Broken(cause)) => return Err(cause),
+                Ok(NodeError::Ended) => return Err(Cause::new("the sink takes no more records")),
+                Ok(
+                    NodeError::Disconnected(cause)
+                    | NodeError::Rejected(cause)
+                    | NodeError::RejectedPart(_, cause)
+                    | NodeError::Postponed(_, cause),
+                ) => self.lost(&cause).await,
+                Err(panicked) => return Ok(panicked),
+            }
+            self.connect().await?;
+            // Nothing is written that would say so.
+            self.task.backoff.reset();
+            self.task.status.running();
+        }
+    }
+
+    async fn begin_anew(&mut self, panicked: Result<Panicked, Cause>) -> Result<(), Cause> {
+        self.restart(panicked?).await?;
+        self.connect().await
+    }
+
     async fn lost(&mut self, cause: &Cause) {
         self.task.status.failing(NodeState::Reconnecting, "disconnected", &cause.message);
+        if cause.after_progress {
+            self.task.backoff.reset();
+        }
         self.task.wait(false).await;
     }
 
@@ -134,6 +186,9 @@ impl SinkLoop {
             let batches: Vec<Batch> = group.arrivals.iter().map(|arrival| arrival.delivery.batch.clone()).collect();
             let positions = group.positions();
             let since = Instant::now();
+            let mut origins = group.arrivals.iter().map(|arrival| arrival.origin.as_ref().map(Origin::position));
+            // A sink that panics here is found out when it writes.
+            let _ = guard_call(|| self.sink.origins(&mut origins));
             match guard(self.sink.write(&batches, &positions)).await {
                 Ok(Ok(())) => self.written(group.arrivals, since),
                 Ok(Err(NodeError::Disconnected(cause))) => {
@@ -145,6 +200,14 @@ impl SinkLoop {
                 Ok(Err(NodeError::Rejected(_))) if 1 < group.arrivals.len() => group.split(&mut groups),
                 Ok(Err(NodeError::Rejected(cause))) => self.reject(group.arrivals, &cause).await,
                 Ok(Err(NodeError::RejectedPart(part, cause))) => self.reject_part(group.arrivals, &part, &cause).await,
+                Ok(Err(NodeError::Postponed(which, cause))) => {
+                    let rest = self.postpone(group.arrivals, &which, since);
+                    if !rest.is_empty() {
+                        self.lost(&cause).await;
+                        self.connect().await?;
+                        groups.push_front(Group { arrivals: rest, panicked: false });
+                    }
+                }
                 Ok(Err(NodeError::Broken(cause))) => return Err(cause),
                 Ok(Err(NodeError::Ended)) => return Err(Cause::new("the sink takes no more records")),
                 Err(panicked) => {
@@ -179,6 +242,21 @@ impl SinkLoop {
             arrival.delivery.ack.resolve(Outcome::Delivered);
             crash_point("sink.ack.told");
         }
+    }
+
+    /// Gives back to their edges what the sink cannot take now; the others were written. What no edge keeps is left.
+    fn postpone(&mut self, arrivals: Vec<Arrival>, which: &[usize], since: Instant) -> Vec<Arrival> {
+        let (mut written, mut rest) = (Vec::new(), Vec::new());
+        for (place, arrival) in arrivals.into_iter().enumerate() {
+            match &arrival.origin {
+                _ if !which.contains(&place) => written.push(arrival),
+                // Its edge has it, and does not listen to its ack any more.
+                Some(origin) => origin.postpone(),
+                None => rest.push(arrival),
+            }
+        }
+        self.written(written, since);
+        rest
     }
 
     /// Rejects some records of a batch; the others were written.

@@ -61,9 +61,10 @@ impl From<NodeError> for Trouble {
         match error {
             NodeError::Ended => Self::Stop,
             NodeError::Broken(cause) => Self::Broken(cause),
-            NodeError::Disconnected(cause) | NodeError::Rejected(cause) | NodeError::RejectedPart(_, cause) => {
-                Self::Link(cause)
-            }
+            NodeError::Disconnected(cause)
+            | NodeError::Rejected(cause)
+            | NodeError::RejectedPart(_, cause)
+            | NodeError::Postponed(_, cause) => Self::Link(cause),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fieldflow_contract::{Ack, Clock, LinkStatus, Links, Notices, Outcome, Role, Tally};
+use fieldflow_contract::{Ack, Clock, LinkStatus, Links, Notices, Role, Tally};
 use tracing::{info, warn};
 
 use super::guard::guard_call;
@@ -179,7 +179,11 @@ impl NodeStatus {
             source.outstanding += 1;
         }
         let status = Arc::clone(self);
-        Ack::new(move |outcome: Outcome| {
+        Ack::explained(move |outcome, reason| {
+            // It may go to whoever sent the records.
+            if let Some(reason) = reason {
+                upstream.rejected(&status.secrets.hide(&reason));
+            }
             {
                 let mut source = status.source.lock().unwrap_or_else(PoisonError::into_inner);
                 source.outstanding -= 1;

@@ -17,6 +17,7 @@ macro_rules! kind {
         impl NodeSpec for $name {
             const TYPE: &'static str = $type;
             const ROLE: Role = Role::$role;
+            const KEEPS_POSITION: bool = matches!($type.as_bytes(), b"store");
             const EXAMPLE: &'static str = "";
             type Config = $config;
             fn ports(_: &$config) -> Ports {

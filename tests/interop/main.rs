@@ -1,7 +1,8 @@
-//! The Modbus source against servers that nobody here wrote: pymodbus, and libmodbus in a few lines of C.
+//! The nodes against servers that nobody here wrote: Modbus against pymodbus, and libmodbus in a few lines of C; MQTT against
+//! Mosquitto.
 //!
-//! Each test writes down what the server shall hold, starts it, runs the real binary with a pipeline from it to `console`, and
-//! compares the records with what is held. `tests/run` installs the servers below `target/interop`. Where one is missing, its
+//! Each test of Modbus writes down what the server shall hold, starts it, runs the real binary with a pipeline from it to `console`, and
+//! compares the records with what is held. `tests/run` installs the servers. Where one is missing, its
 //! tests say so and pass, unless `CI=true` or `FIELDFLOW_PEERS=required`.
 //!
 //! The tests run one at a time: they are about a whole machine that polls, and one of them watches the clock.
@@ -10,6 +11,7 @@
 
 mod device;
 mod memory;
+mod mqtt;
 mod outage;
 mod peers;
 mod pipeline;

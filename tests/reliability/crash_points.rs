@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::account::last;
+use crate::account::{Account, last};
 use crate::engine::{Home, Pipeline};
 use crate::setup::{Setup, wait_for};
 
@@ -92,6 +92,36 @@ fn a_crash_at_any_named_moment_loses_nothing_and_doubles_nothing() {
         }
     }
     setup.says(format_args!("{} points, {died} of {tried} runs died there, 0 lost, 0 double", USUAL.len()));
+}
+
+/// The sink keeps no position: what was done in the last moments comes again, out of the two lanes, and nothing else does.
+#[test]
+fn a_crash_while_live_data_goes_first_loses_nothing() {
+    let mut setup = Setup::in_memory("crash points, live first");
+    let waiting = backlog(&setup);
+    let (mut died, mut again) = (0, 0);
+    for point in USUAL.iter().filter(|point| point.starts_with("queue.") || point.starts_with("sink.")) {
+        for skipped in [0, setup.dice.u32(1..20)] {
+            let home = copy_of(&waiting, setup.folder(&format!("live-{point}-{skipped}")));
+            let pipeline = |stay: bool| {
+                let source = format!("rate: 20000, batch: {BATCH}, tags: {TAGS}, until: {RECORDS}, stay: {stay}");
+                Pipeline::into_record(
+                    &source,
+                    "durable: true, capacity: 500, replay: { share: 25% }",
+                    TAGS,
+                    &home.folder,
+                )
+            };
+            died += u32::from(crash(&home, &pipeline(true), point, skipped));
+            recover(&home, &pipeline(false), point);
+            let account = Account::of_recorded(&home.journal(), &home.recorded());
+            assert_eq!(account.acknowledged, RECORDS, "{point}, {skipped} times passed: {account}");
+            assert!(account.lost.is_empty() && account.wrong.is_empty(), "{point}, {skipped} times passed: {account}");
+            again += account.rows - RECORDS;
+            fs::remove_dir_all(&home.folder).unwrap();
+        }
+    }
+    setup.says(format_args!("{died} runs died, 0 lost, {again} records came again"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::probes::probe;
 use super::{edge, numbers, plan_in};
 
 /// Runs a pipeline of this folder until its input ends, or for as long as `until` takes.
-async fn run(dir: &Path, body: &str, until: impl Future<Output = ()>) -> (Finished, Observer) {
+pub(super) async fn run(dir: &Path, body: &str, until: impl Future<Output = ()>) -> (Finished, Observer) {
     let running = plan_in(dir, body, &Exporter::new().unwrap(), false).start();
     let observer = running.observer();
     let finished = running.run_until(until, Duration::from_millis(300)).await;
@@ -22,7 +22,7 @@ async fn run(dir: &Path, body: &str, until: impl Future<Output = ()>) -> (Finish
 }
 
 /// Waits for something that is bound to happen.
-async fn until(mut happened: impl FnMut() -> bool) {
+pub(super) async fn until(mut happened: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if happened() {
             return;

@@ -1,6 +1,7 @@
 //! The runtime driven by probes, on paused time: what is promised about edges, acks, troubles and the end.
 
 mod durable;
+mod lanes;
 mod part;
 pub(crate) mod probes;
 mod saved;

@@ -20,6 +20,8 @@ pub(crate) struct Probe {
     pub(crate) replayed: AtomicU64,
     /// A sink writes only while this is open.
     pub(crate) open: watch::Sender<bool>,
+    /// A narrow sink takes everything while this is set.
+    pub(crate) wide: watch::Sender<bool>,
     counts: [AtomicU64; 3],
 }
 
@@ -32,6 +34,7 @@ pub(crate) fn probe(id: &str) -> Arc<Probe> {
         written: Mutex::default(),
         replayed: AtomicU64::new(0),
         open: watch::Sender::new(true),
+        wide: watch::Sender::new(false),
         counts: Default::default(),
     };
     Arc::clone(PROBES.lock().unwrap().entry(id.to_owned()).or_insert_with(|| Arc::new(new())))
@@ -217,6 +220,8 @@ pub(crate) struct ProbeConfig {
     panics: u64,
     /// A batch with this value breaks it.
     break_on: Option<i64>,
+    /// It takes only values that this number divides, as long as the probe is not `wide`.
+    narrow: Option<i64>,
 }
 
 pub(crate) struct ProbeSink;
@@ -247,6 +252,19 @@ impl Sink for Writer {
         Ok(())
     }
 
+    fn takes_all(&self) -> bool {
+        self.config.narrow.is_none() || *self.probe.wide.borrow()
+    }
+
+    async fn idle(&mut self) -> NodeError {
+        let mut wide = self.probe.wide.subscribe();
+        if self.config.narrow.is_none() || *wide.borrow_and_update() {
+            return std::future::pending().await;
+        }
+        wide.wait_for(|wide| *wide).await.unwrap();
+        NodeError::Disconnected(Cause::new("it is cheap again"))
+    }
+
     fn gather(&self) -> Gather {
         Gather { records: if self.config.reject_record.is_some() { 1 } else { 20 }, wait: Duration::ZERO }
     }
@@ -262,6 +280,13 @@ impl Sink for Writer {
         }
         if batches.iter().any(|batch| contains(batch, self.config.break_on)) {
             return Err(NodeError::Broken(Cause::new("the sink cannot go on")));
+        }
+        if let Some(only) = self.config.narrow.filter(|_| !*self.probe.wide.borrow()) {
+            let waits = |batch: &Batch| batch.records().iter().any(|record| value(record) % only != 0);
+            let records = batches.iter().filter(|batch| !waits(batch)).flat_map(Batch::records);
+            self.probe.written.lock().unwrap().extend(records.map(value));
+            let places = (0..batches.len()).filter(|place| waits(&batches[*place])).collect();
+            return Err(NodeError::Postponed(places, Cause::new("it is dear")));
         }
         let mined = batches.iter().any(|batch| contains(batch, self.config.panic_on));
         assert!(!(mined && self.probe.chance(2, self.config.panics)), "the sink stepped on it");

@@ -87,7 +87,8 @@ pub(crate) struct Config {
     #[serde(default = "line_config::ten_seconds")]
     pub(super) probe_every: Span,
     /// A command that is older is refused: since its own time, or since it was received, whichever is longer ago. At least
-    /// `1ms`. The clock of whoever gave it must be right to within this.
+    /// `1ms`. The clock of whoever gave it must be right to within this. A command whose sender let it expire before, as an
+    /// MQTT message can, is refused then.
     #[serde(default = "line_config::ten_seconds")]
     pub(super) expire: Span,
     /// Most writes in a second, 0.001 to 1000. What comes faster waits for its turn in the edge, which has its own bound, and

@@ -107,6 +107,12 @@ async fn what_must_not_be_written_is_refused_with_its_reason_and_the_rest_is_wri
         let mut old = rig.batch(&[("a", Value::U64(9))]);
         old.records_mut()[0].time = Timestamp(-1);
         assert_eq!(rig.write(&old).await[1], "a: the command is 2.0s old and expires after 2s");
+        // And so does what whoever sent it said.
+        let brief = rig.batch(&[("a", Value::U64(6))]);
+        let ends = brief.received() + Duration::from_secs(1);
+        let brief = brief.expiring(Some(ends));
+        advance(Duration::from_millis(1001)).await;
+        assert_eq!(rig.write(&brief).await[1], "a: whoever sent the command let it expire, 1.0ms ago");
         let before = Batch::one(late.records()[0].clone(), Timestamp(-1)).replayed();
         assert!(rig.write(&before).await[1].contains("received before this run began"));
     });
@@ -117,7 +123,7 @@ async fn what_must_not_be_written_is_refused_with_its_reason_and_the_rest_is_wri
     let count = |word| counts.get(word).copied().unwrap_or(0);
     assert_eq!(
         ["written", "value", "not_listed", "too_soon", "quality", "expired", "from_before"].map(count),
-        [2, 2, 1, 1, 2, 2, 1]
+        [2, 2, 1, 1, 2, 3, 1]
     );
 }
 

@@ -168,8 +168,7 @@ impl Writer {
             Ok(raw) => raw,
             Err(reason) => return refused("value", reason),
         };
-        let age = self.age(record, batch);
-        let Some(rest) = self.expire.checked_sub(age) else { return Err(self.expired(age, "")) };
+        let rest = self.rest(record, batch, "")?;
         // No end in sight for a time that is longer than the clock can tell.
         let until = Instant::now().checked_add(rest);
         if let Some(last) = self.last_of.get(record.tag)
@@ -180,7 +179,10 @@ impl Writer {
         }
         if let Some(turn) = self.last.map(|last| last + self.gap) {
             if until.is_some_and(|until| until < turn) {
-                return Err(self.expired(age, ": it would have waited too long for its turn, see `rate`"));
+                let reason = format!(
+                    "it would have had to wait longer for its turn than the {rest:.1?} that it had, see `rate`"
+                );
+                return refused("expired", reason);
             }
             sleep_until(turn).await;
         }
@@ -194,17 +196,11 @@ impl Writer {
             match self.send(record, &target, &raw, until).await {
                 // Nothing was sent.
                 Err(Undone::Later(cause)) => {
-                    let age = self.age(record, batch);
-                    if self.expire < age {
-                        return Err(self.expired(age, &format!(": {cause}")));
-                    }
+                    self.rest(record, batch, &format!(": {cause}"))?;
                     return Err(Undone::Later(cause));
                 }
                 Ok(None) => {
-                    let age = self.age(record, batch);
-                    if self.expire < age {
-                        return Err(self.expired(age, ": the line was busy"));
-                    }
+                    self.rest(record, batch, ": the line was busy")?;
                     sleep(AGAIN).await;
                 }
                 Ok(Some(outcome)) => return Ok(outcome),
@@ -213,14 +209,22 @@ impl Writer {
         }
     }
 
-    /// How old a command is.
-    fn age(&self, record: &Record, batch: &Batch) -> Duration {
-        self.book.clock.now().since(record.time.min(batch.received()))
-    }
-
-    fn expired(&self, age: Duration, why: &str) -> Undone {
-        let limit = self.expire;
-        Undone::Refused("expired", format!("the command is {age:.1?} old and expires after {limit:?}{why}"))
+    /// How long a command may still be written, by the option and by who sent it.
+    fn rest(&self, record: &Record, batch: &Batch, why: &str) -> Result<Duration, Undone> {
+        let (now, limit) = (self.book.clock.now(), self.expire);
+        let age = now.since(record.time.min(batch.received()));
+        let expired = |reason| Err(Undone::Refused("expired", reason));
+        let Some(rest) = limit.checked_sub(age) else {
+            return expired(format!("the command is {age:.1?} old and expires after {limit:?}{why}"));
+        };
+        match batch.expires() {
+            Some(end) if end <= now => {
+                let ago = now.since(end);
+                expired(format!("whoever sent the command let it expire, {ago:.1?} ago{why}"))
+            }
+            Some(end) => Ok(rest.min(end.since(now))),
+            None => Ok(rest),
+        }
     }
 
     /// Writes, and reads back. `Ok(None)` if nothing was sent because others had the line for too long.

@@ -12,7 +12,8 @@ use fieldflow_contract::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::text::{Column, Csv, Line, LineProtocol};
+pub(crate) use self::text::Line;
+use self::text::{Column, Csv, LineProtocol};
 use crate::template::Template;
 use crate::transform::kit::batches::Frame;
 use crate::transform::kit::names::Naming;

@@ -38,11 +38,11 @@ impl Column {
 }
 
 /// A record, to be written piece by piece.
-pub(super) struct Line<'a>(pub(super) &'a Record);
+pub(crate) struct Line<'a>(pub(crate) &'a Record);
 
 impl Line<'_> {
     /// What a placeholder of a template stands for.
-    pub(super) fn hole(&self, name: &str, to: &mut String) {
+    pub(crate) fn hole(&self, name: &str, to: &mut String) {
         let columns = [Column::Time, Column::TimeMs, Column::Tag, Column::Value, Column::Quality];
         if let Some(column) = columns.into_iter().find(|column| column.word() == name) {
             self.plain(column, to);

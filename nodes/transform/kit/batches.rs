@@ -121,22 +121,23 @@ pub(crate) fn rewrite(batch: Batch, out: &mut Outputs, mut judge: impl FnMut(&Re
     if as_it_is { out.emit(batch) } else { Frame::of(&batch).emit(made, out) }
 }
 
-/// What batches of new records take over from the one that they are made of: when it was received, and whether it waited on
-/// disk.
+/// What batches of new records take over from the one that they are made of: when it was received, whether it waited on disk,
+/// and when it expires.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     received: Timestamp,
     replayed: bool,
+    expires: Option<Timestamp>,
 }
 
 impl Frame {
     pub(crate) fn of(batch: &Batch) -> Self {
-        Self { received: batch.received(), replayed: batch.is_replayed() }
+        Self { received: batch.received(), replayed: batch.is_replayed(), expires: batch.expires() }
     }
 
     /// For what is made by time alone.
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { received: now, replayed: false }
+        Self { received: now, replayed: false, expires: None }
     }
 
     /// Sends these records as one batch out of the default port, if there are any.
@@ -161,7 +162,7 @@ impl Frame {
     }
 
     fn batch(self, records: Vec<Record>) -> Option<Batch> {
-        let batch = Batch::new(records, self.received)?;
+        let batch = Batch::new(records, self.received)?.expiring(self.expires);
         Some(if self.replayed { batch.replayed() } else { batch })
     }
 }
@@ -193,12 +194,12 @@ mod tests {
     #[test]
     fn a_batch_is_rewritten_in_order_and_stays_one_that_waited_on_disk() {
         let (before, mut out) = ([record(8), record(9)], Outputs::default());
-        rewrite(batch(&[1, 2, 3, 4]).replayed(), &mut out, |record, made| {
+        rewrite(batch(&[1, 2, 3, 4]).replayed().expiring(Some(Timestamp(9))), &mut out, |record, made| {
             made.extend(before.iter().filter(|_| record.time.0 == 3).cloned());
             record.time.0 != 4
         });
         let made = out.take_emissions().next().unwrap().batch;
-        assert_eq!((made.is_replayed(), made.received()), (true, Timestamp(7)));
+        assert_eq!((made.is_replayed(), made.received(), made.expires()), (true, Timestamp(7), Some(Timestamp(9))));
         assert_eq!(made.records().iter().map(|record| record.time.0).collect::<Vec<_>>(), [1, 2, 8, 9, 3]);
         rewrite(batch(&[1, 2]), &mut out, |_, _| false);
         assert!(out.take_emissions().next().is_none());

@@ -41,6 +41,7 @@ pub(super) fn wanted(schemas: &[&Value]) -> String {
             let want = match (kind, schema.get("x-format").and_then(Value::as_str)) {
                 ("string", Some("span")) => "a duration such as `500ms`",
                 ("string", Some("size")) => "a size such as `64KiB`",
+                ("string", Some("share")) => "a part such as `25%`",
                 ("string", _) if allowed(schema).is_some() => "a word",
                 ("string", _) => "a text",
                 ("integer", _) => "a whole number",
@@ -83,6 +84,9 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
         }
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) if formats.contains(&"size") => {
             Some(format!("a size needs its unit: `{0}B`, `{0}KiB`; the units are B KiB MiB GiB TiB", clip(written)))
+        }
+        Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) if formats.contains(&"share") => {
+            Some(format!("write `{}%`", clip(written)))
         }
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) | Tree::Bool(_) if !words.is_empty() => {
             suggest::listed(words).map(|words| format!("known words: {words}"))

@@ -2,7 +2,7 @@
 
 use fieldflow_contract::{Ack, Timestamp};
 
-use super::{DurableEdge, Pending, Victim};
+use super::{DurableEdge, Pending, State, Victim};
 use crate::queue::file::{Committed, EdgeId, Evict, Evicted, Found};
 use crate::queue::progress::Progress;
 
@@ -10,7 +10,7 @@ use crate::queue::progress::Progress;
 #[derive(Default)]
 pub(in crate::queue) struct Chores {
     pub(in crate::queue) id: Option<EdgeId>,
-    pub(in crate::queue) taken: Option<(EdgeId, u64)>,
+    pub(in crate::queue) taken: Vec<(EdgeId, u64, u64)>,
     pub(in crate::queue) evict: Option<Evict>,
     pub(in crate::queue) damaged: Vec<(EdgeId, u64, String)>,
 }
@@ -21,7 +21,7 @@ impl DurableEdge {
         let mut state = self.state();
         if state.id.is_some() && state.epoch == epoch {
             // Opened again after an error: what was committed is known here already, what it took out the file knows.
-            state.stored = found.taken;
+            state.stored = Progress::behind(found.taken);
             state.disk_records = found.records;
             state.disk_bytes = found.bytes;
             return;
@@ -38,11 +38,13 @@ impl DurableEdge {
             state.failed.clear();
             state.damaged.clear();
             state.skipped = 0;
+            state.postponed = None;
+            state.close_lanes();
         }
         state.id = Some(found.id);
         state.epoch = epoch;
         state.last = found.last;
-        state.stored = found.taken;
+        state.stored = Progress::behind(found.taken);
         state.progress = Progress::behind(found.taken);
         state.next = found.taken + 1;
         state.disk_records = found.records;
@@ -69,22 +71,19 @@ impl DurableEdge {
         let too_old = self.limits.max_age.map(|age| self.clock.now() - age);
         let over = (state.disk_bytes + incoming).saturating_sub(self.limits.max_bytes);
         // A consumer that was never there yet is no reason to fill the disk.
-        let waits = state.next <= state.last;
+        let (oldest, upto) = state.oldest_waiting();
+        let waits = oldest <= state.last;
         let evict_bytes = if self.limits.victim == Victim::Oldest { over } else { 0 };
         let evict = (waits && (evict_bytes != 0 || too_old.is_some())).then_some(Evict {
             edge: id,
-            from: state.next,
+            from: oldest,
+            upto,
             bytes: evict_bytes,
             before: too_old,
         });
         state.passed = evict.as_ref().map(|_| Vec::new());
-        let mut taken = state.progress.taken();
-        if state.stored < state.skipped {
-            // On its own, so that the file tells how much that was.
-            taken = taken.min(state.skipped);
-        }
         Chores {
-            taken: (state.stored < taken).then_some((id, taken)),
+            taken: state.to_be_stored().map(|(from, upto)| (id, from, upto)).collect(),
             evict,
             damaged: state.damaged.drain(..).map(|(sequence, reason)| (id, sequence, reason)).collect(),
             id: Some(id),
@@ -128,11 +127,11 @@ impl DurableEdge {
         let mut state = self.state();
         let Some(id) = state.id else { return };
         for taken in committed.freed.iter().filter(|taken| taken.edge == id) {
-            if state.stored < state.skipped {
+            if state.stored.taken() < state.skipped {
                 state.left += taken.records;
                 state.depth = state.depth.saturating_sub(taken.records);
             }
-            state.stored = state.stored.max(taken.upto);
+            state.stored.done(taken.from, taken.upto);
             state.disk_bytes = state.disk_bytes.saturating_sub(taken.bytes);
             state.disk_records = state.disk_records.saturating_sub(taken.records);
         }
@@ -141,12 +140,15 @@ impl DurableEdge {
         {
             // The pump may have taken some of them meanwhile: those are on their way or done, and no longer on disk.
             let passed = state.passed.iter().flatten().filter(|(sequence, _)| (from..=upto).contains(&sequence));
-            let theirs: u64 = passed.map(|(_, records)| records).sum();
+            // One that was postponed since then is nobody's.
+            let (progress, way) = (&state.progress, &state.on_their_way);
+            let theirs = passed.filter(|(at, _)| way.contains_key(at) || progress.is_done(*at));
+            let theirs: u64 = theirs.map(|(_, records)| records).sum();
+            state.on_their_way.range_mut(*from..=*upto).for_each(|(_, batch)| batch.is_gone = true);
             let reason = if *aged { "max_age" } else { "drop_oldest" };
             // It may also have seen that they are gone, and gone on behind them: they are given up all the same.
-            let first = state.next.max(*from);
-            state.give_up(first, *upto, records.saturating_sub(theirs), reason);
-            state.next = state.next.max(upto + 1);
+            state.give_up(*from, *upto, records.saturating_sub(theirs), reason);
+            state.next = state.first_waiting(state.next);
             state.disk_bytes = state.disk_bytes.saturating_sub(*bytes);
             state.disk_records = state.disk_records.saturating_sub(*records);
         }
@@ -164,7 +166,7 @@ impl DurableEdge {
     /// Batches that are done and that the file does not know to be.
     pub(in crate::queue) fn owed(&self) -> u64 {
         let state = self.state();
-        state.progress.taken().saturating_sub(state.stored)
+        state.progress.count().saturating_sub(state.stored.count())
     }
 
     /// Whether something may grow too old while nobody does anything.
@@ -175,6 +177,19 @@ impl DurableEdge {
     /// Whether the keeper has nothing to do for this edge.
     pub(in crate::queue) fn is_quiet(&self) -> bool {
         let state = self.state();
-        state.pending_records == 0 && state.stored == state.progress.taken() && state.damaged.is_empty()
+        state.pending_records == 0 && state.stored.count() == state.progress.count() && state.damaged.is_empty()
+    }
+}
+
+impl State {
+    /// What is done and not known to be by the file, in ranges.
+    fn to_be_stored(&self) -> impl Iterator<Item = (u64, u64)> {
+        // What was skipped is stored on its own, so that the file tells how much that was.
+        let skips = self.stored.taken() < self.skipped;
+        let taken = if skips { self.progress.taken().min(self.skipped) } else { self.progress.taken() };
+        let beginning = (self.stored.taken() < taken).then_some((0, taken));
+        let beyond = self.progress.beyond().filter(move |_| !skips);
+        let news = beyond.map(|(from, upto)| (self.stored.first_open(from), upto)).filter(|(from, upto)| from <= upto);
+        beginning.into_iter().chain(news)
     }
 }

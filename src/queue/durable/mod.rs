@@ -6,6 +6,7 @@
 //! Invariant: entered = left + dropped + depth, whenever the state is not locked.
 
 mod keeping;
+mod lanes;
 mod pumping;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -21,7 +22,10 @@ use super::progress::Progress;
 use super::pump::Origin;
 use crate::telemetry::EdgeSnapshot;
 
+pub(super) use lanes::Lane;
 pub(super) use pumping::{Place, Step};
+
+use lanes::Lanes;
 
 /// What to do when the disk space of an edge is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct Limits {
     pub victim: Victim,
     /// Records a second that come back from the disk; all that can if not given.
     pub replay_rate: Option<f64>,
+    /// Live data goes first, and what waited has this share of what is handed over, in percent; in order if not given.
+    pub replay_share: Option<u8>,
 }
 
 /// One durable edge.
@@ -75,18 +81,21 @@ struct State {
     /// The newest committed batches, in order and without a gap.
     window: VecDeque<(u64, Batch)>,
     window_records: u64,
-    /// The next batch to hand over.
+    /// The next batch to hand over, of all or of the backlog.
     next: u64,
+    lanes: Lanes,
+    /// No batch before this one was postponed, if any was.
+    postponed: Option<u64>,
     /// Handed over, and no ack yet.
-    on_their_way: BTreeMap<u64, (u64, Timestamp)>,
+    on_their_way: BTreeMap<u64, OnItsWay>,
     /// Handed over and failed: to be handed over again; and how often they failed.
     again: VecDeque<u64>,
     failed: HashMap<u64, u8>,
     /// What the pump took since a commit was told to evict, by sequence, with the records.
     passed: Option<Vec<(u64, u64)>>,
     progress: Progress,
-    /// What the file knows to be taken.
-    stored: u64,
+    /// What the file knows to be done.
+    stored: Progress,
     disk_records: u64,
     disk_bytes: u64,
     oldest_found: Option<Timestamp>,
@@ -107,6 +116,14 @@ struct State {
     blocked_since: Option<Instant>,
 }
 
+/// A batch that was handed over.
+struct OnItsWay {
+    records: u64,
+    received: Timestamp,
+    /// It had to make room meanwhile, and is not in the file any more.
+    is_gone: bool,
+}
+
 /// A batch that waits to be committed.
 pub(super) struct Pending {
     pub(super) batch: Batch,
@@ -122,6 +139,10 @@ impl DurableEdge {
     /// `<pipeline>/<from.port>/<to>`: its identity.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -175,6 +196,8 @@ impl DurableEdge {
         state.resumed
             && state.pending_records == 0
             && state.last < state.next
+            && !state.has_two_lanes()
+            && state.postponed.is_none()
             && state.again.is_empty()
             && !state.pump_busy
     }
@@ -206,6 +229,22 @@ impl DurableEdge {
         self.work.notify_one();
     }
 
+    /// The consumer takes everything again: what it could not take before is handed over once more.
+    pub fn take_up(&self) {
+        self.state().take_up(self.limits.replay_share);
+        self.more.notify_one();
+    }
+
+    /// The consumer cannot take a batch now. It stays in the file, is not done, and is handed over again after `take_up`.
+    pub(super) fn postpone(&self, epoch: u64, sequence: u64) {
+        let mut state = self.state();
+        if state.epoch == epoch && state.postpone(sequence) {
+            drop(state);
+            self.more.notify_one();
+            self.work.notify_one();
+        }
+    }
+
     /// Whether a batch that was handed over is done already.
     pub(super) fn is_done(&self, epoch: u64, sequence: u64) -> bool {
         let state = self.state();
@@ -227,7 +266,11 @@ impl DurableEdge {
             // Its file was replaced meanwhile, and the batch was counted as lost with it.
             return;
         }
-        let was_quiet = state.stored == state.progress.taken();
+        let was_quiet = state.stored.count() == state.progress.count();
+        if outcome == Outcome::Failed && !state.on_their_way.contains_key(&sequence) {
+            // It was postponed, and its ack forgotten for that reason.
+            return;
+        }
         if outcome == Outcome::Failed {
             let times = state.failed.entry(sequence).or_default();
             *times = times.saturating_add(1);
@@ -236,7 +279,7 @@ impl DurableEdge {
             return self.more.notify_one();
         }
         state.failed.remove(&sequence);
-        if let Some((records, _)) = state.on_their_way.remove(&sequence) {
+        if let Some(OnItsWay { records, .. }) = state.on_their_way.remove(&sequence) {
             state.left += records;
             state.depth -= records;
         }
@@ -267,9 +310,10 @@ impl DurableEdge {
         edge.disk_records = Some(state.disk_records);
         edge.disk_bytes = Some(state.disk_bytes);
         edge.disk_entered = Some(state.entered);
-        let oldest = state.on_their_way.values().next().map(|(_, received)| *received);
-        let oldest =
-            oldest.or_else(|| state.oldest_found.filter(|_| state.next <= state.last && state.window.is_empty()));
+        // Of two lanes either may have the oldest.
+        let oldest = state.on_their_way.values().map(|batch| batch.received).min();
+        let from_file = || state.oldest_found.filter(|_| state.next <= state.last && state.window.is_empty());
+        let oldest = oldest.or_else(from_file);
         let oldest = oldest.or_else(|| state.window.front().map(|(_, batch)| batch.received()));
         let oldest = oldest.or_else(|| state.pending.front().map(|pending| pending.batch.received()));
         edge.oldest_age = edge.oldest_age.max(oldest.map_or(Duration::ZERO, |received| now.since(received)));
@@ -313,10 +357,11 @@ impl State {
         self.pop_window()
     }
 
-    fn hand_over(&mut self, sequence: u64, batch: &Batch) {
-        self.next = sequence + 1;
-        self.pass(sequence, batch.len() as u64);
-        self.on_their_way.insert(sequence, (batch.len() as u64, batch.received()));
+    fn hand_over(&mut self, lane: Lane, sequence: u64, batch: &Batch) {
+        self.go_on(lane, sequence + 1);
+        let (records, received) = (batch.len() as u64, batch.received());
+        self.pass(sequence, records);
+        self.on_their_way.insert(sequence, OnItsWay { records, received, is_gone: false });
     }
 
     fn pass(&mut self, sequence: u64, records: u64) {
@@ -328,8 +373,6 @@ impl State {
     fn give_up(&mut self, from: u64, upto: u64, records: u64, reason: &'static str) {
         *self.dropped.entry(reason).or_default() += records;
         self.depth = self.depth.saturating_sub(records);
-        if from <= upto {
-            self.progress.done(from, upto);
-        }
+        self.pass_by(from, upto);
     }
 }

@@ -2,7 +2,8 @@
 
 use fieldflow_contract::Batch;
 
-use super::DurableEdge;
+use super::lanes::{Lane, Turn};
+use super::{DurableEdge, OnItsWay};
 
 /// A batch of a queue.
 #[derive(Clone, Copy)]
@@ -16,12 +17,16 @@ pub(in crate::queue) struct Place {
 pub(in crate::queue) enum Step {
     /// Hand over this batch, which is still in memory.
     Live(Place, Batch),
-    /// Read from this batch on.
-    Read(Place),
+    /// Read from this batch on, up to that one: all of a lane.
+    Read(Lane, Place, u64),
     /// Read this batch, and hand it over once more; or give it up if it failed before.
     Again(Place, u8),
     /// Wait for `more`.
     Wait,
+    /// Wait for `more`, or until the backlog is due.
+    Later,
+    /// Wait for `more`; what there is was postponed, and may stay where it is.
+    Postponed,
     /// There will be no more.
     End,
 }
@@ -50,15 +55,16 @@ impl DurableEdge {
             return;
         }
         state.failed.remove(&sequence);
-        if let Some((records, _)) = state.on_their_way.remove(&sequence) {
+        if let Some(OnItsWay { records, .. }) = state.on_their_way.remove(&sequence) {
             state.give_up(sequence, sequence, records, reason);
         }
         drop(state);
         self.work.notify_one();
     }
 
-    /// What to hand over next.
-    pub(in crate::queue) fn step(&self) -> Step {
+    /// What to hand over next. What has to be read from the disk only if it is due.
+    pub(in crate::queue) fn step(&self, backlog_is_due: bool) -> Step {
+        let share = self.limits.replay_share;
         let mut state = self.state();
         state.pump_busy = false;
         if !state.resumed || state.id.is_none() {
@@ -69,56 +75,60 @@ impl DurableEdge {
             let times = state.failed.get(&sequence).copied().unwrap_or_default();
             return Step::Again(Place { epoch: state.epoch, sequence }, times);
         }
-        if state.last < state.next {
-            let over = state.sender_gone && state.pending_records == 0 && state.on_their_way.is_empty();
-            return if over { Step::End } else { Step::Wait };
-        }
+        let (lane, next, upto) = match state.turn(share, backlog_is_due) {
+            Turn::Of(lane, next, upto) => (lane, next, upto),
+            Turn::NotDue => return Step::Later,
+            Turn::Postponed => return Step::Postponed,
+            Turn::Nothing => {
+                let over = state.sender_gone && state.pending_records == 0 && state.on_their_way.is_empty();
+                return if over { Step::End } else { Step::Wait };
+            }
+        };
         state.pump_busy = true;
-        let next = state.next;
         let place = Place { epoch: state.epoch, sequence: next };
-        while state.window.front().is_some_and(|(sequence, _)| *sequence < next) {
-            state.pop_window();
-        }
         match state.pop_window_if(next) {
             Some(batch) => {
-                state.hand_over(next, &batch);
+                state.hand_over(lane, next, &batch);
+                state.had(lane, batch.len() as u64, share);
                 Step::Live(place, batch)
             }
-            None => Step::Read(place),
+            None => Step::Read(lane, place, upto),
         }
     }
 
     /// Notes that a batch that was read is handed over; `false` if it is done or its queue is gone meanwhile.
-    pub(in crate::queue) fn takes(&self, Place { epoch, sequence }: Place, batch: &Batch) -> bool {
+    pub(in crate::queue) fn takes(&self, lane: Lane, Place { epoch, sequence }: Place, batch: &Batch) -> bool {
         let mut state = self.state();
-        if state.epoch != epoch || state.progress.is_done(sequence) || sequence < state.next {
+        if state.epoch != epoch || state.progress.is_done(sequence) || sequence < state.next_of(lane) {
             return false;
         }
-        state.hand_over(sequence, batch);
+        state.hand_over(lane, sequence, batch);
+        state.had(lane, batch.len() as u64, self.limits.replay_share);
         true
     }
 
     /// A batch that cannot be decoded: it is set aside and counted.
-    pub(in crate::queue) fn damaged(&self, Place { epoch, sequence }: Place, records: u64, reason: &str) {
+    pub(in crate::queue) fn damaged(&self, lane: Lane, place: Place, records: u64, reason: &str) {
+        let Place { epoch, sequence } = place;
         let mut state = self.state();
-        if state.epoch != epoch || sequence < state.next {
+        if state.epoch != epoch || sequence < state.next_of(lane) {
             return;
         }
         state.damaged.push((sequence, reason.to_owned()));
-        state.next = state.next.max(sequence + 1);
+        state.go_on(lane, sequence + 1);
         state.pass(sequence, records);
         state.give_up(sequence, sequence, records, "damaged");
         drop(state);
         self.work.notify_one();
     }
 
-    /// Nothing of what was read lies before this batch: what should be there is gone.
-    pub(in crate::queue) fn nothing_before(&self, Place { epoch, sequence }: Place) {
+    /// Nothing of what was read of a lane lies before this batch: what should be there is gone.
+    pub(in crate::queue) fn nothing_before(&self, lane: Lane, Place { epoch, sequence }: Place) {
         let mut state = self.state();
-        if state.epoch == epoch && state.next < sequence {
-            let gone = state.next;
-            state.progress.done(gone, sequence - 1);
-            state.next = sequence;
+        let gone = state.next_of(lane);
+        if state.epoch == epoch && gone < sequence {
+            state.pass_by(gone, sequence - 1);
+            state.go_on(lane, sequence);
         }
     }
 }
@@ -136,16 +146,23 @@ mod tests {
     /// It was evicted while it was on its way, and then it failed: nobody has it, so it must be seen as dropped.
     #[tokio::test]
     async fn a_batch_that_failed_and_is_no_longer_in_the_file_is_counted_as_dropped() {
-        let limits = Limits { capacity: 100, max_bytes: 1, max_age: None, victim: Victim::Oldest, replay_rate: None };
+        let limits = Limits {
+            capacity: 100,
+            max_bytes: 1,
+            max_age: None,
+            victim: Victim::Oldest,
+            replay_rate: None,
+            replay_share: None,
+        };
         let edge = DurableEdge::new("p/a.out/b".into(), limits, Arc::new(SystemClock), Arc::default());
         edge.opened(1, &Found { id: 1, taken: 0, last: 0, records: 0, bytes: 0 }, None);
         edge.resume(&[]);
         let record = Record::good(Tag::new("gone").unwrap(), Timestamp(0), Value::I64(1));
         edge.put(Batch::one(record, Timestamp(0)), Ack::none()).await;
         edge.committed(edge.take_pending(), &[(1, 10)]);
-        let Step::Live(place, _) = edge.step() else { panic!("it is in memory") };
+        let Step::Live(place, _) = edge.step(true) else { panic!("it is in memory") };
         edge.resolved(1, 1, Outcome::Failed);
-        assert!(matches!(edge.step(), Step::Again(..)));
+        assert!(matches!(edge.step(true), Step::Again(..)));
         edge.gone(place, "drop_oldest");
         let mut figures = EdgeSnapshot::default();
         edge.add_to(&mut figures);

@@ -102,11 +102,12 @@ pub(super) struct Found {
     pub(super) bytes: u64,
 }
 
-/// What is thrown away to make room: from this batch on, the oldest.
+/// What is thrown away to make room: from this batch on, the oldest, up to another one at most.
 #[derive(Debug, Clone)]
 pub(super) struct Evict {
     pub(super) edge: EdgeId,
     pub(super) from: u64,
+    pub(super) upto: u64,
     /// So many bytes must go …
     pub(super) bytes: u64,
     /// … and everything that was received before.
@@ -125,7 +126,8 @@ pub(super) struct Letter {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Group {
     pub(super) puts: Vec<(EdgeId, Batch)>,
-    pub(super) taken: Vec<(EdgeId, u64)>,
+    /// Of an edge, everything from one batch up to another one.
+    pub(super) taken: Vec<(EdgeId, u64, u64)>,
     pub(super) evict: Vec<Evict>,
     pub(super) damaged: Vec<(EdgeId, u64, String)>,
     pub(super) letters: Vec<Letter>,
@@ -155,10 +157,11 @@ pub(super) struct Committed {
     pub(super) freed: Vec<Freed>,
 }
 
-/// What left an edge because it was taken: everything up to a batch, and how much it was.
+/// What left an edge because it was taken: everything from one batch up to another, and how much it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Freed {
     pub(super) edge: EdgeId,
+    pub(super) from: u64,
     pub(super) upto: u64,
     pub(super) records: u64,
     pub(super) bytes: u64,
@@ -366,9 +369,9 @@ impl QueueFile {
         done.map_err(|error| self.failed(&error))
     }
 
-    /// Reads batches of an edge from this one on, at least one if there is one, up to so many bytes.
-    pub(super) fn read(&self, edge: EdgeId, from: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
-        self.read_some(edge, from, most).map_err(|error| self.failed(&error))
+    /// Reads batches of an edge from this one on up to another one, at least one if there is one, up to so many bytes.
+    pub(super) fn read(&self, edge: EdgeId, from: u64, upto: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
+        self.read_some(edge, from, upto, most).map_err(|error| self.failed(&error))
     }
 
     /// Reads the dictionary anew: another connection may have added to it.
@@ -376,13 +379,13 @@ impl QueueFile {
         self.load_tags().map_err(|error| self.failed(&error))
     }
 
-    fn read_some(&self, edge: EdgeId, from: u64, most: u64) -> rusqlite::Result<Vec<ReadBack>> {
+    fn read_some(&self, edge: EdgeId, from: u64, upto: u64, most: u64) -> rusqlite::Result<Vec<ReadBack>> {
         let mut read = Vec::new();
         let mut bytes = 0;
         let mut rows = self
             .connection
             .prepare_cached("SELECT id, records, body FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
-        let mut rows = rows.query([key(edge, from), key(edge, LAST_SEQUENCE)])?;
+        let mut rows = rows.query([key(edge, from), key(edge, upto)])?;
         while let Some(row) = rows.next()? {
             let body = row.get_ref(2)?.as_blob()?;
             bytes += body.len() as u64;

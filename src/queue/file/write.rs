@@ -22,8 +22,8 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     pub(super) fn write(&mut self, transaction: &Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
         let mut committed = Committed::default();
-        for (edge, upto) in &group.taken {
-            committed.freed.push(take(transaction, *edge, *upto)?);
+        for (edge, from, upto) in &group.taken {
+            committed.freed.push(take(transaction, *edge, *from, *upto)?);
         }
         for evict in &group.evict {
             committed.evicted.extend(throw_away(transaction, evict)?);
@@ -83,19 +83,19 @@ impl Writer<'_> {
 }
 
 /// Takes out what is done, oldest first and not too much at once.
-fn take(transaction: &Transaction<'_>, edge: EdgeId, upto: u64) -> rusqlite::Result<Freed> {
-    let range = [key(edge, 0), key(edge, upto)];
+fn take(transaction: &Transaction<'_>, edge: EdgeId, from: u64, upto: u64) -> rusqlite::Result<Freed> {
+    let range = [key(edge, from), key(edge, upto)];
     let limit = transaction
         .prepare_cached("SELECT id FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1 OFFSET ?3")?
         .query_row(params![range[0], range[1], MOST_TAKEN as i64], |row| row.get::<_, i64>(0))
         .optional()?;
     let upto = limit.map_or(upto, |id| (id as u64 & LAST_SEQUENCE) - 1);
-    let (records, bytes) = delete(transaction, edge, 0, upto)?;
+    let (records, bytes) = delete(transaction, edge, from, upto)?;
     crash_point("queue.take.deleted");
     transaction
-        .prepare_cached("UPDATE edges SET taken = max(taken, ?2) WHERE id = ?1")?
-        .execute(params![edge, upto as i64])?;
-    Ok(Freed { edge, upto, records, bytes })
+        .prepare_cached("UPDATE edges SET taken = max(taken, ?2) WHERE id = ?1 AND ?3 <= taken + 1")?
+        .execute(params![edge, upto as i64, from as i64])?;
+    Ok(Freed { edge, from, upto, records, bytes })
 }
 
 /// Deletes a range of batches; how many records and bytes it was.
@@ -126,7 +126,7 @@ fn throw_away(transaction: &Transaction<'_>, evict: &Evict) -> rusqlite::Result<
         let mut rows = transaction.prepare_cached(
             "SELECT id, received, bytes FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
         )?;
-        let range = params![key(evict.edge, evict.from), key(evict.edge, LAST_SEQUENCE), MOST_TAKEN as i64];
+        let range = params![key(evict.edge, evict.from), key(evict.edge, evict.upto), MOST_TAKEN as i64];
         let mut rows = rows.query(range)?;
         while let Some(row) = rows.next()? {
             let (id, received, bytes): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);

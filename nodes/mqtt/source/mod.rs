@@ -1,0 +1,130 @@
+//! `mqtt`: subscribes to topics, and acknowledges each message when it is delivered.
+//!
+//! | to learn about | read |
+//! |---|---|
+//! | the options | `config`, `filter` |
+//! | what a message becomes, and when it is acknowledged | `subscriber`, `piece` |
+//! | what Sparkplug messages mean | `host` |
+//! | what is told to who sent a message | `answer`, `outbox` |
+//! | topics and tags | `topics` |
+//! | payloads and values | `payload` |
+
+mod answer;
+#[cfg(test)]
+mod answer_tests;
+mod config;
+mod filter;
+mod host;
+mod outbox;
+mod payload;
+mod piece;
+mod subscriber;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+#[cfg(feature = "fuzzing")]
+pub use self::host::fuzzing::sparkplug;
+
+use std::path::Path;
+
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Clash, Finding, Findings, Node, NodeSpec, Ports, Role, Severity, Tag, Together,
+};
+
+use tokio::task::JoinSet;
+
+use self::config::{Config, Settings};
+use self::host::Host;
+use self::outbox::Outbox;
+use self::payload::Payload;
+use self::piece::Ready;
+use self::subscriber::Subscriber;
+use self::topics::Topics;
+use super::client::{Client, identity};
+
+/// `type: mqtt`
+pub(crate) struct Mqtt;
+
+impl NodeSpec for Mqtt {
+    const TYPE: &'static str = "mqtt";
+    const ROLE: Role = Role::Source;
+    const RESENDS: bool = true;
+    const EXAMPLE: &'static str = r#"url: mqtt://127.0.0.1:1883
+topics: ["meters/+/power", "lines/#"]
+qos: 1
+client_id: gateway-1
+payload: json
+"#;
+    type Config = Config;
+
+    fn ports(config: &Config) -> Ports {
+        Ports::source(config.carries())
+    }
+
+    fn check(config: &Config, findings: &mut Findings) {
+        config.resolve(findings);
+    }
+
+    fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
+        if let Some(tls) = &config.tls
+            && let Err((option, why)) = identity(tls, base_dir)
+        {
+            findings.error(At::from("tls").key(option), why);
+        }
+    }
+
+    fn check_together(nodes: &Together<'_, Config>) -> Vec<Clash> {
+        let mut clashes = Vec::new();
+        for (node, (_, config)) in nodes.nodes.iter().enumerate() {
+            let before = nodes.nodes.iter().take(node).enumerate();
+            let same = |(_, (_, other)): &(usize, &(&str, &Config))| {
+                config.client_id.is_some() && other.client_id == config.client_id && other.meets(config)
+            };
+            if let Some((first, _)) = before.clone().find(same) {
+                let message = "two nodes have the same client id: the broker throws out each for the other".to_owned();
+                let help = Some("give each its own, or leave it out".to_owned());
+                let at = At::from("client_id");
+                let finding = Finding { severity: Severity::Error, at: at.clone(), message, help, related: None };
+                clashes.push(Clash { node, finding, others: vec![(first, at, "the other one".to_owned())] });
+            }
+        }
+        clashes
+    }
+
+    fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
+        Ok(Node::source(subscriber(&config, context)?))
+    }
+}
+
+fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {
+    let mut findings = Findings::default();
+    let Settings { options, filters, outage } = config.resolve(&mut findings).ok_or_else(|| {
+        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
+    })?;
+    context.saved.keep();
+    let other = Tag::new(&format!("{}/other", context.node)).map_err(|error| BuildError(error.to_string()))?;
+    Ok(Subscriber {
+        client: Client::new(options, context)?,
+        connection: None,
+        filters,
+        is_subscribed: false,
+        payload: config.payload,
+        retained: config.retained,
+        outage,
+        topics: Topics::new(config.max_topics as usize, other),
+        host: (config.payload == Payload::Sparkplug)
+            .then(|| Host::new(config.max_topics as usize, config.rebirth.unwrap_or(true), context.tally.clone())),
+        respond: config.respond,
+        outbox: Outbox::new(context.tally.clone(), context.notices.clone()),
+        publishing: JoinSet::new(),
+        came: Vec::new(),
+        ready: Ready::new(),
+        given: 0,
+        clock: context.clock.clone(),
+        saved: context.saved.clone(),
+        tally: context.tally.clone(),
+        notices: context.notices.clone(),
+    })
+}

@@ -1,0 +1,12 @@
+//! MQTT against Mosquitto.
+
+mod broker;
+mod commands;
+mod forward;
+mod kill;
+mod line;
+mod source;
+mod sparkplug;
+mod sparkplug_node;
+mod subscriber;
+mod tls;
