@@ -72,6 +72,13 @@ impl Plant {
         self.edge.freed(&committed);
     }
 
+    /// What is recalled comes back, as a sink gives it back.
+    fn give_back(&self, on_their_way: &mut Vec<u64>) {
+        for number in on_their_way.extract_if(.., |number| self.edge.is_recalled(self.file.epoch(), *number)) {
+            self.edge.postpone(self.file.epoch(), number);
+        }
+    }
+
     /// Hands the next batch over, as the pump does: its number, and whether it was read from the disk.
     fn take(&self) -> Option<(u64, bool)> {
         loop {
@@ -83,7 +90,7 @@ impl Plant {
                     let read = self.file.read(id, place.sequence, upto, 1).unwrap();
                     let none = if upto == crate::queue::file::LAST_SEQUENCE { place.sequence } else { upto };
                     let first = read.first().map_or(none + 1, |first| first.sequence);
-                    self.edge.nothing_before(lane, Place { sequence: first, ..place });
+                    self.edge.nothing_before(lane, place, first);
                     let Some(first) = read.into_iter().next() else { continue };
                     let batch = first.batch.unwrap();
                     if self.edge.takes(lane, Place { sequence: first.sequence, ..place }, &batch) {
@@ -103,6 +110,10 @@ impl Plant {
     fn drain(&mut self) -> Vec<u64> {
         let mut seen = Vec::new();
         while let Some((number, _)) = self.take() {
+            if self.edge.is_recalled(self.file.epoch(), number) {
+                self.edge.postpone(self.file.epoch(), number);
+                continue;
+            }
             seen.push(number);
             self.done(number, Outcome::Delivered);
         }
@@ -238,6 +249,50 @@ fn what_was_postponed_waits_and_comes_again_in_its_order() {
     }
 }
 
+/// Found against two brokers: what the pump had asked for before came after it, and what lay before that was taken for gone.
+#[test]
+fn what_is_taken_up_while_the_disk_is_read_is_not_passed_over() {
+    for share in [None, Some(25)] {
+        let mut plant = Plant::new(limits(share));
+        plant.put(40);
+        plant.crash();
+        for number in 1..=20 {
+            assert_eq!(plant.take(), Some((number, true)));
+            plant.edge.postpone(plant.file.epoch(), number);
+        }
+        let Step::Read(lane, place, upto) = plant.edge.step(true) else { panic!("it is on disk") };
+        plant.edge.take_up();
+        let (id, _) = plant.edge.last_committed().unwrap();
+        let read = plant.file.read(id, place.sequence, upto, 1).unwrap().remove(0);
+        assert_eq!(read.sequence, 21);
+        plant.edge.nothing_before(lane, place, read.sequence);
+        assert!(!plant.edge.takes(lane, place, &read.batch.unwrap()));
+        assert_eq!(plant.drain(), (1..=40).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_on_its_way_is_recalled_to_come_after_what_was_postponed() {
+    for share in [None, Some(25)] {
+        let mut plant = Plant::new(limits(share));
+        plant.put(20);
+        plant.crash();
+        let epoch = plant.file.epoch();
+        (1..=10).for_each(|number| assert_eq!(plant.take(), Some((number, true))));
+        (1..=5).for_each(|number| plant.edge.postpone(epoch, number));
+        assert!(!plant.edge.recalls());
+        plant.edge.take_up();
+        assert!(plant.edge.recalls() && plant.edge.is_recalled(epoch, 6) && plant.take().is_none());
+        plant.done(6, Outcome::Delivered);
+        (7..=9).for_each(|number| plant.edge.postpone(epoch, number));
+        assert_eq!(plant.take(), None, "one of them is not back yet");
+        plant.edge.postpone(epoch, 10);
+        assert!(!plant.edge.recalls());
+        let wanted: Vec<u64> = (1..=20).filter(|number| *number != 6).collect();
+        assert_eq!(plant.drain(), wanted);
+    }
+}
+
 #[test]
 fn a_batch_that_made_room_while_it_was_on_its_way_and_was_postponed_is_counted_as_dropped() {
     let mut plant = Plant::new(Limits { max_bytes: 1, victim: Victim::Oldest, ..limits(None) });
@@ -305,6 +360,10 @@ proptest! {
                         break;
                     }
                     let Some((number, _)) = plant.take() else { break };
+                    if plant.edge.is_recalled(plant.file.epoch(), number) {
+                        plant.edge.postpone(plant.file.epoch(), number);
+                        continue;
+                    }
                     // One that failed is handed over again, and is on its way all the time.
                     prop_assert!(!on_their_way.contains(&number) && !stored.contains(&number), "{number} again");
                     on_their_way.push(number);
@@ -323,7 +382,10 @@ proptest! {
                         }
                     }
                 }
-                Deed::TakeUp => plant.edge.take_up(),
+                Deed::TakeUp => {
+                    plant.edge.take_up();
+                    plant.give_back(&mut on_their_way);
+                }
                 Deed::Commit => {
                     plant.commit();
                     stored.clone_from(&done);

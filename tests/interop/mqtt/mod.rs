@@ -8,3 +8,4 @@ mod source;
 mod sparkplug;
 mod subscriber;
 mod tls;
+mod uplink;
