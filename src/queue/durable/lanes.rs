@@ -199,5 +199,8 @@ impl State {
 }
 
 #[cfg(test)]
+#[path = "lanes_model_tests.rs"]
+mod model_tests;
+#[cfg(test)]
 #[path = "lanes_tests.rs"]
 mod tests;
