@@ -56,6 +56,7 @@ struct Mosquitto {
 }
 
 impl Mosquitto {
+    #[expect(clippy::disallowed_methods, reason = "nothing is told when a broker begins to listen")]
     fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
         let config = folder.join("mosquitto.conf");

@@ -28,6 +28,7 @@ mod kind;
 mod link;
 mod node;
 mod outputs;
+mod ports;
 mod position;
 mod probe;
 mod quality;
@@ -47,12 +48,11 @@ pub use batch::Batch;
 pub use error::{Cause, NodeError};
 pub use finding::{At, Finding, Findings, Severity, Step};
 pub use json::{RecordError, from_json_line, write_json_line, write_json_value};
-pub use kind::{
-    BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role, read_options,
-};
+pub use kind::{BoxFuture, BuildContext, BuildError, Device, NodeKind, NodeSpec, Prepared, read_options};
 pub use link::{Link, LinkState, LinkStatus, Links, Notices};
 pub use node::{DynSink, DynSource, Gather, Node, Sink, Source, Transform};
 pub use outputs::{Emission, Outputs, PortName};
+pub use ports::{Carries, Port, Ports, Role};
 pub use position::Position;
 pub use probe::{Probe, ProbeTable, Probed, Probing};
 pub use quality::{Level, Quality};

@@ -45,6 +45,11 @@ impl Origin {
         self.edge.postpone(self.epoch, self.sequence);
     }
 
+    /// Whether the edge wants the batch back, to hand over older ones before it.
+    pub fn is_recalled(&self) -> bool {
+        self.edge.is_recalled(self.epoch, self.sequence)
+    }
+
     /// Whether the batch is done already: its consumer said so by its position.
     pub fn is_done(&self) -> bool {
         self.edge.is_done(self.epoch, self.sequence)
@@ -137,7 +142,7 @@ impl<O: Outlet> Pump<O> {
             // What should be there is gone, which only an eviction does; the edge knows it or is told here.
             let none = || if upto == LAST_SEQUENCE { from.sequence } else { upto };
             let first = read.first().map_or_else(|| none() + 1, |first| first.sequence);
-            self.edge.nothing_before(lane, Place { sequence: first, ..from });
+            self.edge.nothing_before(lane, from, first);
             (*epoch, *ahead) = (from.epoch, read.into());
         }
         let Some(ReadBack { sequence, records, batch }) = ahead.pop_front() else { return };

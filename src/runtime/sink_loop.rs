@@ -180,6 +180,9 @@ impl SinkLoop {
         let mut groups = VecDeque::from([Group { arrivals: group, panicked: false }]);
         while let Some(mut group) = groups.pop_front() {
             consume_budget().await;
+            if self.task.durable_inputs.iter().any(|edge| edge.recalls()) {
+                group.give_back();
+            }
             if group.arrivals.is_empty() {
                 continue;
             }
@@ -308,6 +311,14 @@ impl Group {
             |arrival: &mut Arrival| arrival.origin.as_ref().is_some_and(super::super::queue::pump::Origin::is_done);
         for arrival in self.arrivals.extract_if(.., done) {
             arrival.delivery.ack.resolve(Outcome::Delivered);
+        }
+    }
+
+    /// Gives back what an edge recalls: older ones go before it.
+    fn give_back(&mut self) {
+        let is_recalled = |arrival: &mut Arrival| arrival.origin.as_ref().is_some_and(Origin::is_recalled);
+        for arrival in self.arrivals.extract_if(.., is_recalled) {
+            arrival.origin.iter().for_each(Origin::postpone);
         }
     }
 

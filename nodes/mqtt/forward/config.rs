@@ -16,7 +16,8 @@ use crate::mqtt::client::{Secret, Tls, Version};
 /// message that it has acknowledged is up to the broker: a default Mosquitto forgets what it holds if it is killed.
 ///
 /// An edge that leads here is durable if the file does not say otherwise: what comes while the broker is away waits on disk, is
-/// sent first when it is back, and survives a kill and a power cut. `durable: false` on the edge keeps it in memory.
+/// sent first when it is back, or beside what comes new with `replay: { share: 25% }` on the edge, and survives a kill and a power
+/// cut. `durable: false` on the edge keeps it in memory.
 ///
 /// The topic is made of the tag. In the place of `+`, `#` and control characters in a tag stands `_`; a `/` stays and makes
 /// levels. Records for which there is no topic, which make a message longer than the broker takes, or whose topic or payload the

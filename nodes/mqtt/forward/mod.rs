@@ -28,6 +28,8 @@ mod progress;
 mod settings;
 mod sink;
 #[cfg(test)]
+mod storm_tests;
+#[cfg(test)]
 mod tests;
 mod topic;
 

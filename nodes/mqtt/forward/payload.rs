@@ -215,8 +215,7 @@ impl Drafts {
         }
         let draft = self.messages.len();
         self.messages.push(Draft { topic: Arc::clone(&topic), payload: Vec::new(), records: vec![at] });
-        let names = name.into_iter().collect();
-        let begun = Open { draft, bytes: AROUND + bytes, time, names, pieces: vec![piece] };
+        let begun = Open { draft, bytes: AROUND + bytes, time, names: name.into_iter().collect(), pieces: vec![piece] };
         if let Some(full) = open.insert(topic, begun) {
             self.close(full);
         }

@@ -121,7 +121,7 @@ mod tests {
     fn other_batches_mean_that_the_last_ones_are_answered() {
         let (one, two) = (batch(3), batch(2));
         let mut held = Held::default();
-        held.take_up(&[one.clone()]);
+        held.take_up(std::slice::from_ref(&one));
         held.take_up(&[two]);
         assert!(held.fates(&one).is_empty());
     }

@@ -82,7 +82,8 @@ impl Config {
 
     /// The quality of service.
     pub(super) fn qos(&self) -> Qos {
-        let default = if self.payload == Payload::Sparkplug { 0 } else { 1 };
+        // For Sparkplug 0.
+        let default = u8::from(self.payload != Payload::Sparkplug);
         Qos::of(self.qos.unwrap_or(default)).unwrap_or(Qos::AtLeastOnce)
     }
 
@@ -201,12 +202,11 @@ impl Config {
     }
 
     fn messages(&self, findings: &mut Findings) -> Option<What> {
-        let topic = match &self.topic {
-            Some(topic) => topic::check(topic, &"topic".into(), findings),
-            None => {
-                findings.error("topic", "no topic is named").help("write topic: \"site/{tag}\"");
-                None
-            }
+        let topic = if let Some(topic) = &self.topic {
+            topic::check(topic, &"topic".into(), findings)
+        } else {
+            findings.error("topic", "no topic is named").help("write topic: \"site/{tag}\"");
+            None
         };
         let form = match self.payload {
             Payload::Json | Payload::Sparkplug => Some(Form::Json),

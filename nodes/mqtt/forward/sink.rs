@@ -266,18 +266,16 @@ impl Forward {
         }
         let Answers { held, trouble, has_progress, .. } = answers;
         self.held = held;
-        match trouble {
-            Some(refusal) => match self.trouble(&refusal) {
+        if let Some(refusal) = trouble {
+            return match self.trouble(&refusal) {
                 NodeError::Disconnected(cause) => Err(NodeError::Disconnected(cause.after_progress(has_progress))),
                 other => Err(other),
-            },
-            None => {
-                if let Kind::Sparkplug(node) = &mut self.kind {
-                    node.born();
-                }
-                Ok(())
-            }
+            };
         }
+        if let Kind::Sparkplug(node) = &mut self.kind {
+            node.born();
+        }
+        Ok(())
     }
 
     /// Notes trouble: of the connection, or with a message that may pass later.
@@ -317,13 +315,18 @@ impl Forward {
         // Of a batch that comes again anyway it is told then what was refused; of several they come one by one first.
         let later = if refused.is_none() || batches.len() == 1 { self.later(batches) } else { Vec::new() };
         if !later.is_empty() {
-            let is_kept = |place: usize| self.origins.get(place).is_some_and(Option::is_some);
-            let (held, kept) = (&mut self.held, (0..batches.len()).filter(|place| is_kept(*place)));
-            kept.filter_map(|place| batches.get(place)).for_each(|batch| held.let_go(batch));
+            // What no edge keeps comes again as it is.
+            for (batch, origin) in batches.iter().zip(&self.origins) {
+                if origin.is_some() {
+                    self.held.let_go(batch);
+                }
+            }
             return Err(NodeError::Postponed(later, Cause::new("what this link does not carry waits for another one")));
         }
         let Some((part, mut reasons)) = refused else {
-            batches.iter().for_each(|batch| self.held.let_go(batch));
+            for batch in batches {
+                self.held.let_go(batch);
+            }
             return Ok(());
         };
         if let [batch] = batches {

@@ -34,6 +34,7 @@ impl DurableEdge {
             state.window.clear();
             state.window_records = 0;
             state.on_their_way.clear();
+            state.recalled = 0;
             state.again.clear();
             state.failed.clear();
             state.damaged.clear();

@@ -149,13 +149,23 @@ impl State {
         self.lanes = Lanes::default();
     }
 
-    /// What was postponed is handed over again, from the oldest on; what comes new beside it, if live data goes first.
+    /// What was postponed is handed over again, from the oldest on, and what is on its way is recalled to come after it; what
+    /// comes new beside it, if live data goes first.
     pub(super) fn take_up(&mut self, share: Option<u8>) {
         let Some(postponed) = self.postponed.take().filter(|postponed| *postponed < self.next) else { return };
         if share.is_some() && self.lanes.live.is_none() {
             self.lanes = Lanes { live: Some(self.next), ahead: 0 };
         }
         self.next = postponed;
+        self.on_their_way.values_mut().for_each(|batch| batch.is_recalled = true);
+        self.recalled = self.on_their_way.len();
+    }
+
+    /// A batch is on its way no longer; `None` if it was not.
+    pub(super) fn off_its_way(&mut self, sequence: u64) -> Option<OnItsWay> {
+        let batch = self.on_their_way.remove(&sequence)?;
+        self.recalled -= usize::from(batch.is_recalled);
+        Some(batch)
     }
 
     /// Notes that batches are done, but for those that are still on their way: their consumer says what becomes of them.
@@ -176,9 +186,11 @@ impl State {
     /// The consumer cannot take a batch now; `false` if there is no such batch on its way.
     pub(super) fn postpone(&mut self, sequence: u64) -> bool {
         self.failed.remove(&sequence);
-        let Some(OnItsWay { records, is_gone, .. }) = self.on_their_way.remove(&sequence) else { return false };
+        let Some(OnItsWay { records, is_gone, is_recalled, .. }) = self.off_its_way(sequence) else { return false };
         if is_gone {
             self.give_up(sequence, sequence, records, "drop_oldest");
+        } else if is_recalled {
+            self.next = self.next.min(sequence);
         } else {
             self.postponed = Some(self.postponed.map_or(sequence, |first| first.min(sequence)));
         }
@@ -186,6 +198,9 @@ impl State {
     }
 }
 
+#[cfg(test)]
+#[path = "lanes_model_tests.rs"]
+mod model_tests;
 #[cfg(test)]
 #[path = "lanes_tests.rs"]
 mod tests;

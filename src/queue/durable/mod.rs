@@ -88,6 +88,8 @@ struct State {
     postponed: Option<u64>,
     /// Handed over, and no ack yet.
     on_their_way: BTreeMap<u64, OnItsWay>,
+    /// How many of them are recalled. Nothing is handed over until they are back.
+    recalled: usize,
     /// Handed over and failed: to be handed over again; and how often they failed.
     again: VecDeque<u64>,
     failed: HashMap<u64, u8>,
@@ -122,6 +124,8 @@ struct OnItsWay {
     received: Timestamp,
     /// It had to make room meanwhile, and is not in the file any more.
     is_gone: bool,
+    /// Its consumer is to give it back, as older ones go before it.
+    is_recalled: bool,
 }
 
 /// A batch that waits to be committed.
@@ -245,6 +249,17 @@ impl DurableEdge {
         }
     }
 
+    /// Whether batches are recalled: older ones that were postponed are to go before them.
+    pub fn recalls(&self) -> bool {
+        self.state().recalled != 0
+    }
+
+    /// Whether this batch is recalled.
+    pub(super) fn is_recalled(&self, epoch: u64, sequence: u64) -> bool {
+        let state = self.state();
+        state.epoch == epoch && state.on_their_way.get(&sequence).is_some_and(|batch| batch.is_recalled)
+    }
+
     /// Whether a batch that was handed over is done already.
     pub(super) fn is_done(&self, epoch: u64, sequence: u64) -> bool {
         let state = self.state();
@@ -279,7 +294,7 @@ impl DurableEdge {
             return self.more.notify_one();
         }
         state.failed.remove(&sequence);
-        if let Some(OnItsWay { records, .. }) = state.on_their_way.remove(&sequence) {
+        if let Some(OnItsWay { records, .. }) = state.off_its_way(sequence) {
             state.left += records;
             state.depth -= records;
         }
@@ -361,7 +376,7 @@ impl State {
         self.go_on(lane, sequence + 1);
         let (records, received) = (batch.len() as u64, batch.received());
         self.pass(sequence, records);
-        self.on_their_way.insert(sequence, OnItsWay { records, received, is_gone: false });
+        self.on_their_way.insert(sequence, OnItsWay { records, received, is_gone: false, is_recalled: false });
     }
 
     fn pass(&mut self, sequence: u64, records: u64) {

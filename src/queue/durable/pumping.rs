@@ -55,7 +55,7 @@ impl DurableEdge {
             return;
         }
         state.failed.remove(&sequence);
-        if let Some(OnItsWay { records, .. }) = state.on_their_way.remove(&sequence) {
+        if let Some(OnItsWay { records, .. }) = state.off_its_way(sequence) {
             state.give_up(sequence, sequence, records, reason);
         }
         drop(state);
@@ -74,6 +74,9 @@ impl DurableEdge {
             state.pump_busy = true;
             let times = state.failed.get(&sequence).copied().unwrap_or_default();
             return Step::Again(Place { epoch: state.epoch, sequence }, times);
+        }
+        if state.recalled != 0 {
+            return Step::Wait;
         }
         let (lane, next, upto) = match state.turn(share, backlog_is_due) {
             Turn::Of(lane, next, upto) => (lane, next, upto),
@@ -96,10 +99,11 @@ impl DurableEdge {
         }
     }
 
-    /// Notes that a batch that was read is handed over; `false` if it is done or its queue is gone meanwhile.
+    /// Notes that a batch that was read is handed over; `false` if it is done, its queue is gone or its lane has gone on
+    /// elsewhere meanwhile.
     pub(in crate::queue) fn takes(&self, lane: Lane, Place { epoch, sequence }: Place, batch: &Batch) -> bool {
         let mut state = self.state();
-        if state.epoch != epoch || state.progress.is_done(sequence) || sequence < state.next_of(lane) {
+        if state.epoch != epoch || state.progress.is_done(sequence) || sequence != state.next_of(lane) {
             return false;
         }
         state.hand_over(lane, sequence, batch);
@@ -111,7 +115,7 @@ impl DurableEdge {
     pub(in crate::queue) fn damaged(&self, lane: Lane, place: Place, records: u64, reason: &str) {
         let Place { epoch, sequence } = place;
         let mut state = self.state();
-        if state.epoch != epoch || sequence < state.next_of(lane) {
+        if state.epoch != epoch || sequence != state.next_of(lane) {
             return;
         }
         state.damaged.push((sequence, reason.to_owned()));
@@ -122,13 +126,13 @@ impl DurableEdge {
         self.work.notify_one();
     }
 
-    /// Nothing of what was read of a lane lies before this batch: what should be there is gone.
-    pub(in crate::queue) fn nothing_before(&self, lane: Lane, Place { epoch, sequence }: Place) {
+    /// A lane was read from this batch on, and nothing lies before that one: what should be there is gone. Where the lane has
+    /// gone on elsewhere meanwhile this says nothing.
+    pub(in crate::queue) fn nothing_before(&self, lane: Lane, Place { epoch, sequence }: Place, first: u64) {
         let mut state = self.state();
-        let gone = state.next_of(lane);
-        if state.epoch == epoch && gone < sequence {
-            state.pass_by(gone, sequence - 1);
-            state.go_on(lane, sequence);
+        if state.epoch == epoch && state.next_of(lane) == sequence && sequence < first {
+            state.pass_by(sequence, first - 1);
+            state.go_on(lane, first);
         }
     }
 }

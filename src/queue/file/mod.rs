@@ -6,6 +6,7 @@
 mod audit;
 mod document;
 mod purge;
+mod read;
 mod write;
 
 use std::cell::Cell;
@@ -19,10 +20,11 @@ use fieldflow_storage::{
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior};
 
-use super::codec::{self, Damage};
+use super::codec;
 pub(super) use audit::Written;
 pub(super) use document::Document;
 pub(super) use purge::Purged;
+pub(super) use read::ReadBack;
 use write::Writer;
 
 /// What an SQLite file of ours says that it is: "ffqu".
@@ -165,14 +167,6 @@ pub(super) struct Freed {
     pub(super) upto: u64,
     pub(super) records: u64,
     pub(super) bytes: u64,
-}
-
-/// A batch as it was read.
-#[derive(Debug)]
-pub(super) struct ReadBack {
-    pub(super) sequence: u64,
-    pub(super) records: u64,
-    pub(super) batch: Result<Batch, Damage>,
 }
 
 /// The open file.
@@ -369,35 +363,8 @@ impl QueueFile {
         done.map_err(|error| self.failed(&error))
     }
 
-    /// Reads batches of an edge from this one on up to another one, at least one if there is one, up to so many bytes.
-    pub(super) fn read(&self, edge: EdgeId, from: u64, upto: u64, most: u64) -> Result<Vec<ReadBack>, NodeError> {
-        self.read_some(edge, from, upto, most).map_err(|error| self.failed(&error))
-    }
-
     /// Reads the dictionary anew: another connection may have added to it.
     pub(super) fn refresh(&mut self) -> Result<(), NodeError> {
         self.load_tags().map_err(|error| self.failed(&error))
-    }
-
-    fn read_some(&self, edge: EdgeId, from: u64, upto: u64, most: u64) -> rusqlite::Result<Vec<ReadBack>> {
-        let mut read = Vec::new();
-        let mut bytes = 0;
-        let mut rows = self
-            .connection
-            .prepare_cached("SELECT id, records, body FROM batches WHERE id BETWEEN ?1 AND ?2 ORDER BY id")?;
-        let mut rows = rows.query([key(edge, from), key(edge, upto)])?;
-        while let Some(row) = rows.next()? {
-            let body = row.get_ref(2)?.as_blob()?;
-            bytes += body.len() as u64;
-            read.push(ReadBack {
-                sequence: row.get::<_, i64>(0)? as u64 & LAST_SEQUENCE,
-                records: unsigned(row, 1)?,
-                batch: codec::decode(body, |number| self.tags.get(&number).copied()),
-            });
-            if most <= bytes {
-                break;
-            }
-        }
-        Ok(read)
     }
 }

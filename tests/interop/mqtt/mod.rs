@@ -10,3 +10,4 @@ mod sparkplug;
 mod sparkplug_node;
 mod subscriber;
 mod tls;
+mod uplink;

@@ -125,6 +125,13 @@ impl Numbers {
         }
     }
 
+    /// Those that came, each of which came once and in order.
+    pub(crate) fn once_in_order(&self) -> Vec<u64> {
+        assert_eq!(self.turned_round, [0; 0], "some came out of order");
+        assert!(self.times.values().all(|times| *times == 1), "some came twice");
+        self.times.keys().copied().collect()
+    }
+
     /// All of them came, in order; how many of them came again.
     pub(crate) fn all_in_order(&self, count: usize) -> usize {
         let missing: Vec<u64> = (0..count as u64).filter(|n| !self.times.contains_key(n)).take(10).collect();
