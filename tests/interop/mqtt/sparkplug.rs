@@ -109,22 +109,22 @@ async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given
         }
     }
     assert!(1 < of_births, "new metrics are told by a birth");
-    let wanted = [
+    let expected = [
         json!(["press.count", "INT64", -5, true]),
         json!(["press.temp", "DOUBLE", 1.5, true]),
         json!(["press.on", "BOOLEAN", true, true]),
         json!(["press.name", "STRING", "\u{e4}", true]),
         json!(["press.count", "INT64", 9_007_199_254_740_993_i64, true]),
     ];
-    for wanted in &wanted {
+    for wanted in &expected {
         assert!(data.contains(wanted), "{wanted}: {data:#?}");
     }
     assert!(
         data.iter().any(|metric| metric[0] == "press.bad" && metric[2].is_null() && metric[3] == true),
         "{data:#?}"
     );
-    let live = data.iter().find(|metric| metric[0] == "live").unwrap();
-    assert_eq!(live[3], false, "what comes now is no history");
+    let newest = data.iter().find(|metric| metric[0] == "live").unwrap();
+    assert_eq!(newest[3], false, "what comes now is no history");
 
     // A command that the other side has made.
     let command = host.ask("NCMD").await;

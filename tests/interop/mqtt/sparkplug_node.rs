@@ -38,8 +38,8 @@ async fn an_edge_node_that_nobody_here_wrote_is_heard_asked_and_seen_to_die() {
     let _turn = TURN.lock().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let Some(mut command) = python("sparkplug_node.py", "pysparkplug") else { return };
-    let state = r#"{"online":true,"timestamp":1}"#.to_owned();
-    broker.publish("spBv1.0/STATE/ready", &["-q", "1", "-r"], std::iter::once(state)).await;
+    let online = r#"{"online":true,"timestamp":1}"#.to_owned();
+    broker.publish("spBv1.0/STATE/ready", &["-q", "1", "-r"], std::iter::once(online)).await;
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let flow = Flow::new(
         &format!("url: \"{url}\", topics: [\"spBv1.0/#\"], payload: sparkplug, clean: true, qos: 1"),
