@@ -76,14 +76,14 @@ async fn a_broker_that_dies_fifty_times_before_it_has_acknowledged_all_loses_not
         }
     }
     assert!(DEATHS < sessions, "seed {seed}: {sessions} sessions");
-    let mut seen = BTreeSet::new();
+    let mut known = BTreeSet::new();
     for number in &came {
-        if !seen.contains(number) {
-            assert!(seen.last() < Some(number), "seed {seed}: {number} came first after {:?}", seen.last());
-            seen.insert(*number);
+        if !known.contains(number) {
+            assert!(known.last() < Some(number), "seed {seed}: {number} came first after {:?}", known.last());
+            known.insert(*number);
         }
     }
-    assert_eq!(seen.len() as i64, WRITES * BATCHES * RECORDS, "seed {seed}");
-    let again = came.len() - seen.len();
+    assert_eq!(known.len() as i64, WRITES * BATCHES * RECORDS, "seed {seed}");
+    let again = came.len() - known.len();
     assert!(again <= WINDOW * sessions, "seed {seed}: {again} came again in {sessions} sessions");
 }

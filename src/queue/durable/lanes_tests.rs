@@ -209,7 +209,9 @@ fn the_oldest_make_room_and_what_is_on_its_way_does_not() {
     for _ in 0..20 {
         plant.put(1);
     }
-    seen.iter().for_each(|number| plant.done(*number, Outcome::Delivered));
+    for number in &seen {
+        plant.done(*number, Outcome::Delivered);
+    }
     plant.commit();
     seen.extend(plant.drain());
     let figures = plant.figures();

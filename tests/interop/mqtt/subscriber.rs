@@ -13,6 +13,9 @@ use super::broker::PATIENCE;
 /// A retained message: who gets it is subscribed.
 const READY: &str = "subscriber/ready";
 
+/// Each subscriber has a name of its own.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// `mosquitto_sub`: what a broker gives to others.
 pub(crate) struct Subscriber {
     _child: Child,
@@ -27,7 +30,6 @@ impl Subscriber {
         let ready = ["-p", &port, "-t", READY, "-r", "-m", "ready"];
         assert!(Command::new("mosquitto_pub").args(ready).status().await.unwrap().success());
         let filters = ["-p", &port, "-V", "5", "-q", "1", "--nodelay", "-t", READY, "-t", filter];
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let id = format!("subscriber-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let session = ["-i", &id, "-F", "%r %t %P %x"];
         let mut command = Command::new("mosquitto_sub");
