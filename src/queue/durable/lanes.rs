@@ -123,6 +123,12 @@ impl State {
         }
     }
 
+    /// Whether this batch, which was read, is the next one of a lane. Behind a gap that only the file knew of there may be one
+    /// that is on its way by the other lane.
+    pub(super) fn is_next(&self, lane: Lane, sequence: u64) -> bool {
+        sequence == self.next_of(lane) && self.first_waiting(sequence) == sequence
+    }
+
     /// The lane goes on from here.
     pub(super) fn go_on(&mut self, lane: Lane, from: u64) {
         match (lane, &mut self.lanes.live) {

@@ -31,7 +31,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// Whatever happens in whatever order: nothing is lost, nothing that the file knows to be done comes again, nothing is handed
     /// over while it is on its way, and the figures add up.

@@ -99,11 +99,11 @@ impl DurableEdge {
         }
     }
 
-    /// Notes that a batch that was read is handed over; `false` if it is done, its queue is gone or its lane has gone on
-    /// elsewhere meanwhile.
+    /// Notes that a batch that was read is handed over; `false` if it is done or on its way by the other lane, or if its
+    /// queue is gone or its lane has gone on elsewhere meanwhile.
     pub(in crate::queue) fn takes(&self, lane: Lane, Place { epoch, sequence }: Place, batch: &Batch) -> bool {
         let mut state = self.state();
-        if state.epoch != epoch || state.progress.is_done(sequence) || sequence != state.next_of(lane) {
+        if state.epoch != epoch || !state.is_next(lane, sequence) {
             return false;
         }
         state.hand_over(lane, sequence, batch);
@@ -115,7 +115,7 @@ impl DurableEdge {
     pub(in crate::queue) fn damaged(&self, lane: Lane, place: Place, records: u64, reason: &str) {
         let Place { epoch, sequence } = place;
         let mut state = self.state();
-        if state.epoch != epoch || sequence != state.next_of(lane) {
+        if state.epoch != epoch || !state.is_next(lane, sequence) {
             return;
         }
         state.damaged.push((sequence, reason.to_owned()));

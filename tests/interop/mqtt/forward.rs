@@ -153,10 +153,10 @@ async fn a_broker_that_takes_its_time_gets_each_message_once() {
     assert_eq!(numbers.all_in_order(3_000), 0);
 }
 
-/// `FIELDFLOW_BACKLOG` is how many records wait: 3,000,000 are those of five minutes at 10,000 a second. Default a tenth of it, which is those of the
-/// half a minute.
+/// `FIELDFLOW_BACKLOG` is how many records wait: 3,000,000 are those of five minutes at 10,000 a second; by default it is a tenth
+/// of that, which is half a minute. How fast it is drained is the matter of `benches/mqtt_out`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backlog_is_drained_at_twice_the_rate_at_which_it_came_in_order_and_in_little_memory() {
+async fn a_long_backlog_is_drained_in_order_over_a_line_that_breaks_and_in_little_memory() {
     let _turn = TURN.lock().await;
     let count = std::env::var("FIELDFLOW_BACKLOG").map_or(300_000, |count| count.parse().unwrap());
     let Some(broker) = Mosquitto::start("max_inflight_messages 100\nset_tcp_nodelay true").await else { return };
@@ -167,7 +167,7 @@ async fn a_backlog_is_drained_at_twice_the_rate_at_which_it_came_in_order_and_in
     pipeline.says("refused").await;
     on_disk(&dir, count).await;
     let before = resident(&pipeline.child);
-    let (began, machine) = (Instant::now(), Machine::now());
+    let began = Instant::now();
     // About a hundred bytes a message.
     let cuts = [10, 20, 30].map(|part| count * part).to_vec();
     let line = Line::to(broker.port, away, Break::Cut, cuts).await;
@@ -182,50 +182,13 @@ async fn a_backlog_is_drained_at_twice_the_rate_at_which_it_came_in_order_and_in
     };
     let numbers = watch.await;
     let took = began.elapsed().as_secs_f64();
-    // What others had of the machine meanwhile is not its fault.
-    let rate = count as f64 / (took * Machine::now().left_to_us_since(&machine));
     pipeline.ends().await;
     let (again, cut) = (numbers.all_in_order(count), line.cuts.load(Ordering::SeqCst));
     println!(
-        "{count} records waited, drained in {took:.1} s, at {rate:.0}/s without what others had of the machine; {cut} cuts, {again} came again; memory {:.1} MiB before, {:.1} at most",
-        before as f64 / 1024.0,
-        most as f64 / 1024.0
+        "{count} records waited, drained in {took:.1} s over {cut} cuts, {again} came again; KiB {before} before, {most} at most"
     );
     assert!(again <= 100 * cut, "{again} came again after {cut} cuts");
-    assert!(20_000.0 <= rate, "{rate:.0} a second");
     assert!(most < before + (24 << 10), "{before} KiB before, {most} at most");
-}
-
-/// What the processors did, in ticks: of all processes and of none, and of those of this test.
-struct Machine {
-    all: u64,
-    idle: u64,
-    ours: u64,
-}
-
-impl Machine {
-    fn now() -> Self {
-        let stat = fs::read_to_string("/proc/stat").unwrap();
-        let ticks = stat.lines().next().unwrap().split_whitespace().skip(1);
-        let ticks: Vec<u64> = ticks.map(|number| number.parse().unwrap()).collect();
-        let (mut ours, own) = (0, std::process::id());
-        for process in
-            fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok())
-        {
-            let (before, after) = process.rsplit_once(") ").unwrap();
-            let fields: Vec<&str> = after.split(' ').collect();
-            if before.starts_with(&format!("{own} ")) || fields[1] == own.to_string() {
-                ours += fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-            }
-        }
-        Self { all: ticks[..8].iter().sum(), idle: ticks[3] + ticks[4], ours }
-    }
-
-    /// The part of the machine that others did not use.
-    fn left_to_us_since(&self, before: &Self) -> f64 {
-        let (ours, idle) = (self.ours.saturating_sub(before.ours), self.idle - before.idle);
-        (ours + idle) as f64 / (self.all - before.all) as f64
-    }
 }
 
 /// Resident memory in KiB.

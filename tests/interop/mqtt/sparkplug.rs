@@ -67,7 +67,7 @@ async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given
     let dir = tempfile::tempdir().unwrap();
     let record =
         |tag: &str, rest: &str| format!("{{\"t\":\"2026-01-01T00:00:01.500000Z\",\"tag\":\"{tag}\",{rest}}}\n");
-    let waited = [
+    let records = [
         record("press.count", "\"value\":-5"),
         record("press.temp", "\"value\":1.5"),
         record("press.on", "\"value\":true"),
@@ -75,7 +75,7 @@ async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given
         record("press.bad", "\"value\":null,\"quality\":\"bad:timeout\""),
         record("press.count", "\"value\":9007199254740993"),
     ];
-    fs::write(dir.path().join("in.jsonl"), waited.concat()).unwrap();
+    fs::write(dir.path().join("in.jsonl"), records.concat()).unwrap();
     let away = port_that_no_client_gets();
     let options = format!(
         "url: \"mqtt://127.0.0.1:{away}\", payload: sparkplug, sparkplug: {{ group: g, node: n }}, qos: 1, keep_alive: 5s"
@@ -87,7 +87,7 @@ async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given
     // All of it is on disk, and comes from there.
     signal(&pipeline.child, "KILL").await;
     drop(pipeline);
-    let line = Line::to(broker.port, away, Break::Cut, Vec::new()).await;
+    let way = Line::to(broker.port, away, Break::Cut, Vec::new()).await;
     fs::write(dir.path().join("in.jsonl"), "").unwrap();
     let source = "{ type: generate, rate: 20, tags: { live: { counter: {} } } }";
     let pipeline = Forwarding::through(&dir, source, &options, "");
@@ -156,5 +156,5 @@ async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given
     };
     assert_eq!(bd_seq(&death), bd_seq(&reborn), "it is known which birth it ends");
     pipeline.ends().await;
-    drop(line);
+    drop(way);
 }

@@ -13,6 +13,9 @@ use super::broker::PATIENCE;
 /// A retained message: who gets it is subscribed.
 const READY: &str = "subscriber/ready";
 
+/// Each subscriber has a name of its own.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// `mosquitto_sub`: what a broker gives to others.
 pub(crate) struct Subscriber {
     _child: Child,
