@@ -26,7 +26,6 @@ impl Subscriber {
     /// Subscribes with QoS 1, as `mosquitto_sub` 2.0.11 takes many messages of QoS 2 for an error; returns when the broker knows
     /// it. What is retained comes after READY, which is named first.
     pub(crate) async fn new(port: u16, filter: &str) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let port = port.to_string();
         let ready = ["-p", &port, "-t", READY, "-r", "-m", "ready"];
         assert!(Command::new("mosquitto_pub").args(ready).status().await.unwrap().success());
