@@ -11,6 +11,8 @@ mod follower;
 mod generate;
 #[cfg(feature = "modbus")]
 mod modbus;
+#[cfg(feature = "opcua")]
+mod opcua;
 mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -47,6 +49,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &modbus::Modbus,
     #[cfg(feature = "modbus")]
     &modbus::ModbusWrite,
+    #[cfg(feature = "opcua")]
+    &self::opcua::Opcua,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

@@ -3,14 +3,13 @@
 //! This test runs in real time. `FIELDFLOW_OUTAGE_SECONDS` makes the outage longer than its 6 seconds.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use fieldflow_contract::Timestamp;
 use tokio::time::Instant;
 
 use crate::device::{Device, Expected, TURN};
-use crate::peers::{Peer, Way};
+use crate::peers::{Peer, Way, port_that_no_client_gets};
 use crate::pipeline::{Pipeline, Record};
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -55,13 +54,6 @@ async fn an_outage_is_one_bad_record_a_tag_and_no_matter_to_the_neighbour() {
 
 fn outage() -> Duration {
     Duration::from_secs(std::env::var("FIELDFLOW_OUTAGE_SECONDS").map_or(6, |seconds| seconds.parse().unwrap()))
-}
-
-/// A port that is never given to an outgoing connection. One that is could be given to a client which knocks at it while
-/// nothing listens there, and that client would then be connected to itself.
-fn port_that_no_client_gets() -> u16 {
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
-    (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn device(name: &str) -> Device {

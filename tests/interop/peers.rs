@@ -2,8 +2,10 @@
 
 use std::env;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -101,15 +103,11 @@ impl Peer {
         }
     }
 
-    #[expect(clippy::explicit_write, reason = "what `eprintln!` says, a test that passes keeps to itself")]
     fn installed(self, program: PathBuf) -> Option<PathBuf> {
         if program.exists() {
             return Some(program);
         }
-        let missing = format!("{} is missing; tests/run installs it", program.display());
-        let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
-        assert!(!is("CI", "true") && !is("FIELDFLOW_PEERS", "required"), "{missing}");
-        writeln!(std::io::stderr(), "SKIPPED the interop test against {self:?}: {missing}").unwrap();
+        missing(&format!("{self:?}"), &format!("{} is missing; tests/run installs it", program.display()));
         None
     }
 }
@@ -120,6 +118,22 @@ async fn line(said: &mut BufReader<impl AsyncRead + Unpin>) -> String {
     let read = timeout(Duration::from_secs(20), said.read_line(&mut line)).await;
     assert!(matches!(read, Ok(Ok(1..))), "it did not start within 20 s: {read:?}");
     line
+}
+
+/// A port that is never given to an outgoing connection. One that is could be given to a client which knocks at it while
+/// nothing listens there, and that client would then be connected to itself.
+pub(crate) fn port_that_no_client_gets() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16 + NEXT.fetch_add(1, Ordering::Relaxed);
+    (first..32_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
+/// Says that a test is skipped, because a peer is missing; fails where it must not be.
+#[expect(clippy::explicit_write, reason = "what `eprintln!` says, a test that passes keeps to itself")]
+pub(crate) fn missing(peer: &str, why: &str) {
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
+    assert!(!is("CI", "true") && !is("FIELDFLOW_PEERS", "required"), "{why}");
+    writeln!(std::io::stderr(), "SKIPPED the interop test against {peer}: {why}").unwrap();
 }
 
 impl Server {
