@@ -24,6 +24,10 @@ pub(super) struct Item {
     pub(super) names: Option<Arc<HashMap<i64, String>>>,
     /// The tags of parts: `[0]`, `.field`.
     parts: HashMap<String, Tag>,
+    /// What was told last, as long as the subscription that told it lives.
+    last: Vec<Record>,
+    /// When it was told here that there is no value, if nothing newer was told since.
+    bad_since: Option<Timestamp>,
 }
 
 /// How far a number must move away from the last one that was told.
@@ -45,12 +49,27 @@ const OVERFLOW: u32 = 0x0480;
 
 impl Item {
     pub(super) fn new(point: Point) -> Self {
-        Self { point, node: None, refused: None, band: None, names: None, parts: HashMap::new() }
+        Self { point, node: None, refused: None, band: None, names: None, parts: HashMap::new(), last: Vec::new(), bad_since: None }
     }
 
     /// What the session said of it is of no worth any more.
     pub(super) fn forget(&mut self) {
         (self.node, self.refused, self.band, self.names) = (None, None, None, None);
+        self.begin_anew();
+    }
+
+    /// Its subscription is another one, which begins with the value of now.
+    pub(super) fn begin_anew(&mut self) {
+        self.last.clear();
+    }
+
+    /// Nothing has changed while its tags were told to be without a value: says the last one again, as of now.
+    pub(super) fn stand(&mut self, now: Timestamp, out: &mut Vec<Record>) {
+        if self.last.is_empty() || self.bad_since.take().is_none() {
+            return;
+        }
+        self.last.iter_mut().for_each(|record| record.time = now);
+        out.extend(self.last.iter().cloned());
     }
 
     /// Keeps small changes back from now on.
@@ -68,6 +87,24 @@ impl Item {
 
     /// The records of a value. `made` is what it is, if that was found out already.
     pub(super) fn tell(&mut self, value: &DataValue, made: Option<Made>, telling: &Telling<'_>, out: &mut Vec<Record>) {
+        let before = out.len();
+        self.make(value, made, telling, out);
+        let told = out.get_mut(before..).unwrap_or_default();
+        let Some(newest) = told.iter().map(|record| record.time).max() else { return };
+        if let Some(since) = self.bad_since {
+            if since < newest {
+                self.bad_since = None;
+            } else if self.last.is_empty() {
+                // The value of old is there again: that is news, and of now.
+                self.bad_since = None;
+                told.iter_mut().for_each(|record| record.time = telling.now);
+            }
+        }
+        self.last.clear();
+        self.last.extend(told.iter().cloned());
+    }
+
+    fn make(&mut self, value: &DataValue, made: Option<Made>, telling: &Telling<'_>, out: &mut Vec<Record>) {
         let quality = Quality(value.status.unwrap_or(StatusCode::Good).bits());
         if quality.0 & 0x0C80 == OVERFLOW {
             telling.tally.add("server_queue_overflow", 1);
@@ -80,10 +117,12 @@ impl Item {
         };
         let time = time.unwrap_or(telling.now);
         if quality.is_bad() {
-            self.tell_bad(quality, time, out);
+            self.all_bad(quality, time, out);
             return;
         }
-        let variant = value.value.as_ref().unwrap_or(&opcua::types::Variant::Empty);
+        let whole = value.value.as_ref().unwrap_or(&opcua::types::Variant::Empty);
+        let picked = self.point.index.is_some().then(|| values::pick(whole, &self.point.range())).flatten();
+        let variant = picked.as_ref().unwrap_or(whole);
         match made.unwrap_or_else(|| values::make(variant, self.point.elements)) {
             Made::One(value) => {
                 let value = self.named(value);
@@ -106,8 +145,13 @@ impl Item {
         }
     }
 
-    /// One record of this quality for each tag that is known of it.
-    pub(super) fn tell_bad(&mut self, quality: Quality, time: Timestamp, out: &mut Vec<Record>) {
+    /// There is no value from now on, for a reason that is not the server's: one record for each tag that is known of it.
+    pub(super) fn tell_bad(&mut self, quality: Quality, now: Timestamp, out: &mut Vec<Record>) {
+        self.bad_since = Some(now);
+        self.all_bad(quality, now, out);
+    }
+
+    fn all_bad(&mut self, quality: Quality, time: Timestamp, out: &mut Vec<Record>) {
         if let Some(band) = &mut self.band {
             band.last = None;
         }

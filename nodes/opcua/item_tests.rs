@@ -106,3 +106,36 @@ fn what_cannot_be_decoded_is_bad_and_counted() {
     assert_eq!(records[0].quality, Quality::BAD_TYPE_MISMATCH);
     assert_eq!(tally.snapshot(), [("undecodable", 1)].into());
 }
+
+#[test]
+fn after_an_outage_each_tag_has_a_value_again_that_is_newer_than_the_outage() {
+    let mut item = item("");
+    let at = |text| Some(DateTime::parse_from_rfc3339(text).unwrap());
+    let old = DataValue { source_timestamp: at("2026-01-01T00:00:01Z"), ..value(Variant::Int32(5), 0) };
+    let new = DataValue { source_timestamp: at("2026-01-01T00:00:03Z"), ..value(Variant::Int32(6), 0) };
+    let [second, later] = [2, 4].map(|s| Timestamp(1_767_225_600_000_000 + s * 1_000_000));
+    let tally = Tally::default();
+    let telling = Telling { time: TimeOf::Source, now: later, tally: &tally };
+    let mut out = Vec::new();
+    item.tell(&old, None, &telling, &mut out);
+    item.stand(later, &mut out);
+    assert_eq!(out.len(), 1, "there was no outage");
+    // The subscription lives on, and nothing has changed.
+    item.tell_bad(Quality::BAD_NOT_CONNECTED, second, &mut out);
+    item.stand(later, &mut out);
+    assert_eq!((out[2].time, &out[2].value), (later, &Value::I64(5)));
+    // It lives on, and there is something newer.
+    out.clear();
+    item.tell_bad(Quality::BAD_NOT_CONNECTED, second, &mut out);
+    item.tell(&old, None, &telling, &mut out);
+    item.tell(&new, None, &telling, &mut out);
+    item.stand(later, &mut out);
+    let times: Vec<Timestamp> = out.iter().map(|record| record.time).collect();
+    assert_eq!(times[1..], [second - std::time::Duration::from_secs(1), second + std::time::Duration::from_secs(1)]);
+    // It is another one, which begins with a value that is older than the outage.
+    out.clear();
+    item.tell_bad(Quality::BAD_DATA_LOST, second, &mut out);
+    item.begin_anew();
+    item.tell(&old, None, &telling, &mut out);
+    assert_eq!((out[1].time, &out[1].value), (later, &Value::I64(5)));
+}

@@ -77,7 +77,7 @@ impl Subscriber {
                 let Some((session, subscription)) = self.session.as_ref().zip(self.subscriptions.get_mut(place)) else {
                     return Ok(());
                 };
-                (subscription.heard, subscription.is_doubted) = (now, false);
+                (subscription.heard, subscription.is_doubted, subscription.is_settled) = (now, false, false);
                 let (id, next) = (subscription.id, subscription.next);
                 match session.republish(id, next).await {
                     Ok(message) if message.sequence_number == next => {
@@ -112,6 +112,11 @@ impl Subscriber {
         new.items = std::mem::take(&mut old.items);
         let (id, items) = (new.id, new.items.clone());
         *old = new;
+        for place in &items {
+            if let Some(item) = self.items.get_mut(*place) {
+                item.begin_anew();
+            }
+        }
         self.fill(id, items).await
     }
 

@@ -222,11 +222,30 @@ impl Subscriber {
         if 0 < missing(next, number) {
             self.fetch(place, number).await?;
         }
-        if is_empty {
-            // A sign of life has the number of the message that will come next.
-            return Ok(());
+        // A sign of life has the number of the message that will come next.
+        if !is_empty {
+            self.heard(place, message).await?;
         }
-        self.heard(place, message).await
+        if !response.more_notifications {
+            self.settle(place);
+        }
+        Ok(())
+    }
+
+    /// The first answer after a loss brings all that has changed. What it does not bring stands as it was.
+    fn settle(&mut self, place: usize) {
+        let Some(subscription) = self.subscriptions.get_mut(place) else { return };
+        if std::mem::replace(&mut subscription.is_settled, true) {
+            return;
+        }
+        let now = self.server.clock.now();
+        let mut records = Vec::new();
+        for place in &subscription.items {
+            if let Some(item) = self.items.get_mut(*place) {
+                item.stand(now, &mut records);
+            }
+        }
+        self.ready.extend(Batch::new(records, now).map(Delivery::unacked));
     }
 
     /// The messages from the next one up to this one did not come: asks for each, and tells those that cannot be had.

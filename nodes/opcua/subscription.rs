@@ -31,6 +31,8 @@ pub(super) struct Subscription {
     pub(super) every: Duration,
     /// Whether it was asked once why it is silent.
     pub(super) is_doubted: bool,
+    /// Whether its first answer after a loss has come.
+    pub(super) is_settled: bool,
 }
 
 /// The number after this one.
@@ -82,6 +84,7 @@ impl Session {
             heard: Instant::now(),
             every: Duration::from_secs_f64(every / 1e3),
             is_doubted: false,
+            is_settled: true,
         };
         Ok((subscription, millis))
     }

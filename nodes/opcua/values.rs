@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use fieldflow_contract::{Timestamp, Value};
-use opcua::types::{Array, DateTime, Identifier, NodeId, Variant};
+use opcua::types::{Array, DateTime, Identifier, NodeId, NumericRange, Variant};
 use serde_json::json;
 
 /// What a value becomes.
@@ -29,6 +29,20 @@ pub(super) fn make(value: &Variant, elements: bool) -> Made {
         Variant::Array(array) => text(&list(array, 0)),
         Variant::Variant(inner) if !matches!(**inner, Variant::Variant(_)) => make(inner, elements),
         other => scalar(other).map_or(Made::No(kind(other)), Made::One),
+    }
+}
+
+/// The part of an array that was asked for, from servers that send the whole of it; the element by itself if it is one.
+pub(super) fn pick(value: &Variant, range: &NumericRange) -> Option<Variant> {
+    let Variant::Array(array) = value else { return None };
+    match (range, array.values.as_slice()) {
+        (NumericRange::Index(_) | NumericRange::MultipleRanges(_), [one]) => Some(one.clone()),
+        (NumericRange::Index(index), all) => all.get(*index as usize).cloned(),
+        (NumericRange::Range(first, last), all) if (last - first.min(last)) as usize + 1 < all.len() => {
+            let part = all.get(*first as usize..=(*last as usize).min(all.len() - 1))?;
+            Some(Variant::Array(Box::new(Array { value_type: array.value_type, values: part.to_vec(), dimensions: None })))
+        }
+        _ => None,
     }
 }
 
@@ -230,6 +244,21 @@ mod tests {
         );
         let Made::Parts(parts) = make(&Variant::Array(Box::new(matrix)), true) else { panic!("parts") };
         assert_eq!(parts.last(), Some(&("[1,1]".to_owned(), Value::I64(4))));
+    }
+
+    #[test]
+    fn a_part_of_an_array_is_had_from_a_server_that_sends_the_whole() {
+        let array = |values: &[i32]| {
+            let values: Vec<Variant> = values.iter().copied().map(Variant::Int32).collect();
+            Variant::Array(Box::new(Array::new(VariantScalarTypeId::Int32, values).unwrap()))
+        };
+        let whole = array(&[5, 6, 7]);
+        assert_eq!(pick(&array(&[6]), &NumericRange::Index(1)), Some(Variant::Int32(6)), "as it should be");
+        assert_eq!(pick(&whole, &NumericRange::Index(1)), Some(Variant::Int32(6)));
+        assert_eq!(pick(&whole, &NumericRange::Range(1, 2)), Some(array(&[6, 7])));
+        assert_eq!(pick(&whole, &NumericRange::Range(0, 2)), None, "all of it");
+        assert_eq!(pick(&whole, &NumericRange::Range(2, 3)), Some(array(&[7])));
+        assert_eq!(pick(&Variant::Int32(1), &NumericRange::Index(0)), None);
     }
 
     #[test]
