@@ -49,7 +49,16 @@ const OVERFLOW: u32 = 0x0480;
 
 impl Item {
     pub(super) fn new(point: Point) -> Self {
-        Self { point, node: None, refused: None, band: None, names: None, parts: HashMap::new(), last: Vec::new(), bad_since: None }
+        Self {
+            point,
+            node: None,
+            refused: None,
+            band: None,
+            names: None,
+            parts: HashMap::new(),
+            last: Vec::new(),
+            bad_since: None,
+        }
     }
 
     /// What the session said of it is of no worth any more.
@@ -138,9 +147,10 @@ impl Item {
                     }
                 }
             }
-            Made::No(_) => {
+            made => {
                 telling.tally.add("undecodable", 1);
-                out.push(Record::bad(self.point.tag, time, Quality::BAD_TYPE_MISMATCH));
+                let value = if let Made::Raw(bytes) = made { Value::Bytes(bytes.into()) } else { Value::Null };
+                out.push(Record { tag: self.point.tag, quality: Quality::BAD_TYPE_MISMATCH, time, value });
             }
         }
     }

@@ -12,6 +12,7 @@ use super::ids::Found;
 use super::refusal::name;
 use super::session::Session;
 use super::source::{AGAIN, Subscriber};
+use super::structures::Types;
 use super::subscription::{filter, is_of_filter, is_of_size, request};
 
 /// Most messages that are had again for a subscription when it is taken up.
@@ -38,7 +39,9 @@ impl Subscriber {
         }
         // A server that was started anew may have moved its namespaces.
         self.items.iter_mut().for_each(super::item::Item::forget);
+        self.types = Types::default();
         self.resolve().await?;
+        self.learn_names().await?;
         if ids.is_empty() {
             let subscribed = (0..self.items.len())
                 .filter(|place| self.items.get(*place).is_some_and(|item| item.point.every.is_none()));
@@ -363,7 +366,6 @@ impl Subscriber {
         }
         let items = subscription.items.clone();
         let values = self.values(&items).await?;
-        self.tell_read(values);
-        Ok(())
+        self.tell_read(values).await
     }
 }

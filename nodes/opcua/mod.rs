@@ -13,6 +13,7 @@
 //! | what is done after a reconnect | `ladder` |
 //! | what is heard and what becomes of it | `source`, `reading` |
 //! | values, qualities, times | `item`, `values` |
+//! | structures, and the names of enumerations | `structures`, `lookup` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions: see `channel`.
 
@@ -23,6 +24,7 @@ mod dial;
 mod ids;
 mod item;
 mod ladder;
+mod lookup;
 mod options;
 mod pki;
 mod profile;
@@ -31,6 +33,7 @@ mod reading;
 mod refusal;
 mod session;
 mod source;
+mod structures;
 mod subscription;
 mod tags;
 mod values;
@@ -48,6 +51,7 @@ use self::item::Item;
 use self::pump::Pump;
 use self::reading::Reading;
 use self::source::Subscriber;
+use self::structures::Types;
 use self::subscription::Wanted;
 
 /// `type: opcua`
@@ -111,6 +115,7 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         subscriptions: Vec::new(),
         pump: Pump::default(),
         readings: intervals.into_iter().map(reading).collect(),
+        types: Types::default(),
         ready: VecDeque::new(),
         again: None,
         told_person: None,

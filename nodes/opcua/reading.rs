@@ -31,7 +31,7 @@ impl Subscriber {
                 self.server.tally.add("missed_poll", u64::from(missed));
             }
             let values = self.values(&items).await?;
-            self.tell_read(values);
+            self.tell_read(values).await?;
         }
         Ok(())
     }

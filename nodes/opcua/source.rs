@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use fieldflow_contract::{Ack, Batch, Cause, Delivery, NodeError, Quality, Record, Source, Timestamp};
 use opcua::types::{
-    DataChangeNotification, DataValue, Error, NotificationMessage, PublishResponse, StatusChangeNotification,
-    StatusCode,
+    ContextOwned, DataChangeNotification, DataValue, Error, NamespaceMap, NotificationMessage, PublishResponse,
+    StatusChangeNotification, StatusCode,
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::config::TimeOf;
 use super::connection::{How, Server, end, is_of_link};
+use super::dial::limits;
 use super::item::{Item, Telling};
 use super::pump::Pump;
 use super::reading::Reading;
 use super::refusal::Refusal;
 use super::session::Session;
+use super::structures::{self, Types};
 use super::subscription::{Subscription, Wanted, after, is_old, missing};
 
 /// When nothing was heard of a subscription for so many of its keep-alives, it is looked after.
@@ -36,6 +38,8 @@ pub(super) struct Subscriber {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) pump: Pump,
     pub(super) readings: Vec<Reading>,
+    /// What is known of the types of the server.
+    pub(super) types: Types,
     /// Records that are to leave.
     pub(super) ready: VecDeque<Delivery>,
     /// When items that the server refuses are asked for again, and the wait after that.
@@ -265,7 +269,8 @@ impl Subscriber {
             match session.republish(id, next).await {
                 Ok(message) if message.sequence_number == next => {
                     self.server.tally.add("republished", 1);
-                    self.tell(place, message);
+                    self.learn_of(&message).await?;
+                    self.tell(place, &message);
                 }
                 Ok(_) => lost += 1,
                 Err(error) if is_of_link(error.status()) => return Err(error),
@@ -304,7 +309,8 @@ impl Subscriber {
         if let Some(subscription) = self.subscriptions.get_mut(place) {
             subscription.next = after(message.sequence_number);
         }
-        if let Some(status) = self.tell(place, message) {
+        self.learn_of(&message).await?;
+        if let Some(status) = self.tell(place, &message) {
             let code = super::refusal::name(status);
             let url = self.server.url();
             self.server.notices.say(format!("{url}: the server has ended the subscription ({code}): it is made anew"));
@@ -314,16 +320,23 @@ impl Subscriber {
     }
 
     /// Makes records of a message; the status with which the subscription is ended, if it says that.
-    pub(super) fn tell(&mut self, place: usize, message: NotificationMessage) -> Option<StatusCode> {
+    pub(super) fn tell(&mut self, place: usize, message: &NotificationMessage) -> Option<StatusCode> {
         let id = self.subscriptions.get(place)?.id;
         let now = self.server.clock.now();
         let telling = Telling { time: self.time, now, tally: &self.server.tally };
         let (mut records, mut ended) = (Vec::new(), None);
+        let context = ContextOwned::new_default(NamespaceMap::new(), limits());
+        let context = context.context();
         for data in message.notification_data.iter().flatten() {
             if let Some(change) = data.inner_as::<DataChangeNotification>() {
                 for notified in change.monitored_items.iter().flatten() {
                     match self.items.get_mut(notified.client_handle as usize) {
-                        Some(item) => item.tell(&notified.value, None, &telling, &mut records),
+                        Some(item) => {
+                            let value = &notified.value;
+                            let elements = item.point.elements;
+                            let structure = |value| structures::make(&self.types, value, elements, &context);
+                            item.tell(value, value.value.as_ref().and_then(structure), &telling, &mut records);
+                        }
                         None => self.server.tally.add("unknown_item", 1),
                     }
                 }
@@ -347,7 +360,8 @@ impl Subscriber {
             match session.republish(id, number).await {
                 Ok(message) if message.sequence_number == number => {
                     self.server.tally.add("republished", 1);
-                    self.tell(place, message);
+                    self.learn_of(&message).await?;
+                    self.tell(place, &message);
                 }
                 Err(error) if is_of_link(error.status()) => return Err(error),
                 _ => self.tell_lost(place, 1).await?,
@@ -383,16 +397,23 @@ impl Subscriber {
     }
 
     /// Records of values that were read, all together.
-    pub(super) fn tell_read(&mut self, values: Vec<(usize, DataValue)>) {
+    pub(super) async fn tell_read(&mut self, values: Vec<(usize, DataValue)>) -> Result<(), Error> {
+        let unknown = self.unknown(values.iter().map(|(_, value)| value));
+        self.learn(unknown).await?;
+        let context = ContextOwned::new_default(NamespaceMap::new(), limits());
+        let context = context.context();
         let now = self.server.clock.now();
         let telling = Telling { time: self.time, now, tally: &self.server.tally };
         let mut records: Vec<Record> = Vec::new();
         for (place, value) in values {
             if let Some(item) = self.items.get_mut(place) {
-                item.tell(&value, None, &telling, &mut records);
+                let elements = item.point.elements;
+                let structure = |value| structures::make(&self.types, value, elements, &context);
+                item.tell(&value, value.value.as_ref().and_then(structure), &telling, &mut records);
             }
         }
         self.ready.extend(Batch::new(records, now).map(|batch| Delivery { batch, ack: Ack::none() }));
+        Ok(())
     }
 }
 

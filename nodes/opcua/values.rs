@@ -13,6 +13,8 @@ pub(super) enum Made {
     One(Value),
     /// A record for each part, named after the tag with this added: `[0]`, `.field`.
     Parts(Vec<(String, Value)>),
+    /// Bytes of which nobody says what they mean.
+    Raw(Vec<u8>),
     /// Nothing that a record can hold: of which type it is.
     No(&'static str),
 }
@@ -40,7 +42,11 @@ pub(super) fn pick(value: &Variant, range: &NumericRange) -> Option<Variant> {
         (NumericRange::Index(index), all) => all.get(*index as usize).cloned(),
         (NumericRange::Range(first, last), all) if (last - first.min(last)) as usize + 1 < all.len() => {
             let part = all.get(*first as usize..=(*last as usize).min(all.len() - 1))?;
-            Some(Variant::Array(Box::new(Array { value_type: array.value_type, values: part.to_vec(), dimensions: None })))
+            Some(Variant::Array(Box::new(Array {
+                value_type: array.value_type,
+                values: part.to_vec(),
+                dimensions: None,
+            })))
         }
         _ => None,
     }

@@ -67,8 +67,8 @@ async def fill(server, namespace, items):
     """All nodes; what counts up."""
     folder = await server.nodes.objects.add_object(ua.NodeId("Line", namespace), f"{namespace}:Line")
 
-    async def add(name, value, kind, **more):
-        return await folder.add_variable(ua.NodeId(name, namespace), f"{namespace}:{name}", ua.Variant(value, kind, **more))
+    async def add(name, value, kind):
+        return await folder.add_variable(ua.NodeId(name, namespace), f"{namespace}:{name}", ua.Variant(value, kind))
 
     for name, (value, kind) in SCALARS.items():
         await add(name, value, kind)
@@ -108,7 +108,10 @@ async def fill(server, namespace, items):
     order.number, order.name, order.sizes, order.at = 42, "bolt", [7, 8], point
     await add("Order", order, T.ExtensionObject)
     counting = [await add("counter", 0, T.Int64)]
+    # Few in a folder: asyncua looks through all of its folder for each.
     for index in range(items):
+        if index % 100 == 0:
+            folder = await server.nodes.objects.add_object(ua.NodeId(f"Folder{index}", namespace), f"{namespace}:Folder{index}")
         counting.append(await add(f"item{index}", 0, T.Int64))
     return counting
 

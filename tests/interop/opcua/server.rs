@@ -39,7 +39,7 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let commands = child.stdin.take().unwrap();
         let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = timeout(Duration::from_secs(60), answers.next_line()).await.expect("it starts").unwrap();
+        let first = timeout(Duration::from_secs(240), answers.next_line()).await.expect("it starts").unwrap();
         assert_eq!(first, Some(format!("PORT {port}")));
         Some(Self { child, commands, answers, port, url: format!("opc.tcp://127.0.0.1:{port}") })
     }

@@ -67,7 +67,7 @@ async fn every_type_comes_as_the_server_holds_it_and_a_node_that_is_not_there_st
     let seen = pipeline.first_of_each(listed.len() + 3).await;
     let mut expected = expected;
     expected.extend([
-        ("element", json!("[2]")),
+        ("element", json!(2)),
         ("slice", json!("[1,2]")),
         ("each[0,0]", json!(1)),
         ("each[1,0]", json!(3)),
