@@ -11,7 +11,7 @@
 //! | what kind of server it is, and how much it takes at once | `profile` |
 //! | subscriptions, their messages and their order | `subscription`, `pump` |
 //! | what is done after a reconnect | `ladder` |
-//! | what is heard and what becomes of it | `source`, `reading` |
+//! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
 //!
@@ -21,6 +21,7 @@ mod channel;
 mod config;
 mod connection;
 mod dial;
+mod hearing;
 mod ids;
 mod item;
 mod ladder;

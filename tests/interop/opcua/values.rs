@@ -86,6 +86,33 @@ async fn every_type_comes_as_the_server_holds_it_and_a_node_that_is_not_there_st
 }
 
 #[tokio::test]
+async fn a_structure_comes_by_its_fields_and_an_enumeration_by_its_names() {
+    let _turn = TURN.lock().await;
+    let Some(mut server) = Server::start(&[]).await else { return };
+    let (order, read) = (plant("Order"), format!("{}, every: 100ms", plant("Order")));
+    let state = format!("{}, names: true", plant("State"));
+    let (range, numbered) = (plant("percent.EURange"), plant("State"));
+    let tags =
+        [("order", order.as_str()), ("read", &read), ("state", &state), ("numbered", &numbered), ("range", &range)];
+    let mut pipeline = pipeline(&server, "    publishing: 100ms\n", &tags);
+    // Five fields each of the two orders.
+    let seen = pipeline.first_of_each(13).await;
+    for tag in ["order", "read"] {
+        let fields =
+            ["number", "name", "sizes", "at.x", "at.y"].map(|field| seen[&format!("{tag}.{field}")].value.clone());
+        assert_eq!(fields, [json!(42), json!("bolt"), json!("[7,8]"), json!(1.5), json!(-2.5)]);
+    }
+    assert_eq!((&seen["state"].value, &seen["numbered"].value), (&json!("Running"), &json!(1)));
+    // asyncua does not say what the structures of the standard are.
+    assert_eq!(seen["range"].value, json!({ "hex": "00000000000000000000000000006940" }));
+    assert_eq!(seen["range"].quality, "bad:type_mismatch");
+    server.tell(&json!({ "set": "State", "to": 2 })).await;
+    let records = within(&mut pipeline, Duration::from_secs(1)).await;
+    assert!(records.iter().any(|record| record.tag == "state" && record.value == json!("Broken")), "{records:?}");
+    pipeline.stop().await;
+}
+
+#[tokio::test]
 async fn changes_come_with_their_status_and_all_that_were_queued() {
     let _turn = TURN.lock().await;
     let Some(mut server) = Server::start(&[]).await else { return };
