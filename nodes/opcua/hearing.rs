@@ -87,9 +87,8 @@ impl Subscriber {
                     self.learn_of(&message).await?;
                     self.tell(place, &message);
                 }
-                Ok(_) => lost += 1,
                 Err(error) if is_of_link(error.status()) => return Err(error),
-                Err(_) => lost += 1,
+                _ => lost += 1,
             }
         }
         if 0 < lost { self.tell_lost(place, lost).await } else { Ok(()) }

@@ -77,7 +77,9 @@ impl Item {
         if self.last.is_empty() || self.bad_since.take().is_none() {
             return;
         }
-        self.last.iter_mut().for_each(|record| record.time = now);
+        for record in &mut self.last {
+            record.time = now;
+        }
         out.extend(self.last.iter().cloned());
     }
 
@@ -106,7 +108,9 @@ impl Item {
             } else if self.last.is_empty() {
                 // The value of old is there again: that is news, and of now.
                 self.bad_since = None;
-                told.iter_mut().for_each(|record| record.time = telling.now);
+                for record in told.iter_mut() {
+                    record.time = telling.now;
+                }
             }
         }
         self.last.clear();

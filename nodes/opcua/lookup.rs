@@ -101,10 +101,10 @@ impl Session {
         let asked = attributes.into_iter().map(|attribute| attribute_of(id.clone(), attribute)).collect();
         let mut values = self.read(asked).await?.into_iter().map(|value| value.value);
         let (definition, is_abstract) = (values.next().flatten(), values.next().flatten());
-        if let Some(Variant::ExtensionObject(object)) = definition {
-            if let Some(structure) = object.inner_as::<StructureDefinition>() {
-                return Ok(Type::structure(structure, matches!(is_abstract, Some(Variant::Boolean(true)))));
-            }
+        if let Some(Variant::ExtensionObject(object)) = definition
+            && let Some(structure) = object.inner_as::<StructureDefinition>()
+        {
+            return Ok(Type::structure(structure, matches!(is_abstract, Some(Variant::Boolean(true)))));
         }
         let mut at = id.clone();
         for _ in 0..MOST_STEPS {

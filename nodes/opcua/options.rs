@@ -265,6 +265,7 @@ pub(super) fn host(url: &str) -> Option<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fieldflow_contract::Severity::{Error, Warning};
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
@@ -296,7 +297,6 @@ mod tests {
             let options: SecurityOptions = serde_json::from_str(json).unwrap();
             (options.resolve(&mut findings), findings.0.first().map(|found| found.severity))
         };
-        use fieldflow_contract::Severity::{Error, Warning};
         let (secure, said) = resolve("{}");
         assert_eq!(
             secure.map(|it| (it.policy, it.mode)),

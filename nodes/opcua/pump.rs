@@ -19,7 +19,7 @@ const MOST: usize = 4;
 /// The requests.
 #[derive(Default)]
 pub(super) struct Pump {
-    waiting: FuturesUnordered<BoxFuture<'static, Result<PublishResponse, Error>>>,
+    waiting: FuturesUnordered<BoxFuture<'static, Result<Box<PublishResponse>, Error>>>,
     /// The server has said that it takes no more.
     ceiling: Option<usize>,
     pub(super) receipts: Receipts,
@@ -56,7 +56,7 @@ impl Pump {
             };
             self.waiting.push(Box::pin(async move {
                 match channel.send(RequestMessage::from(request), wait).await? {
-                    ResponseMessage::Publish(answer) => good(&answer.response_header).map(|()| *answer),
+                    ResponseMessage::Publish(answer) => good(&answer.response_header).map(|()| answer),
                     other => Err(unexpected(&other)),
                 }
             }));
@@ -64,7 +64,7 @@ impl Pump {
     }
 
     /// The next answer. Never, if nothing is under way.
-    pub(super) async fn next(&mut self) -> Result<PublishResponse, Error> {
+    pub(super) async fn next(&mut self) -> Result<Box<PublishResponse>, Error> {
         match self.waiting.next().await {
             Some(answer) => answer,
             None => std::future::pending().await,

@@ -49,7 +49,7 @@ pub(super) struct Subscriber {
 }
 
 enum Event {
-    Published(Result<PublishResponse, Error>),
+    Published(Result<Box<PublishResponse>, Error>),
     Undelivered(Vec<(u32, u32)>),
     Closed(Refusal),
     Due,
@@ -94,7 +94,7 @@ impl Source for Subscriber {
                 () = sleep_until(due) => Event::Due,
             };
             let done = match event {
-                Event::Published(Ok(response)) => self.published(response).await,
+                Event::Published(Ok(response)) => self.published(*response).await,
                 Event::Published(Err(error)) => self.unpublished(error).await,
                 Event::Undelivered(messages) => self.deliver_again(messages).await,
                 Event::Due => self.look_after().await,
