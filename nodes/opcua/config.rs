@@ -17,7 +17,8 @@ use super::tags::{Point, TagOptions};
 ///
 /// Each change comes with the quality and the time that the server gives it. What a server sent and this node did not get is
 /// asked for again (Republish); what cannot be had any more is told: one record of `bad:data_lost` for each tag. While the link
-/// is down each tag says so once. The connection is never given up.
+/// is down each tag says so once; afterwards each has a value again, as of the time of the return if it did not change. The
+/// connection is never given up.
 ///
 /// A message of the server is acknowledged to it when its records are delivered, not before, so that it keeps the last ones
 /// for as long as its retransmission queue allows. It does not keep them over a restart of this process.
@@ -51,8 +52,8 @@ pub(crate) struct Config {
     /// Reads the tags at this interval instead of subscribing to them; a tag may name its own. For servers whose
     /// subscriptions are of no use, and for rows at a fixed interval.
     pub(super) every: Option<Span>,
-    /// How often a subscription without news says that it lives. When nothing was heard for three times as long, the
-    /// connection is opened anew. `1s` to `10m`.
+    /// How often a subscription without news says that it lives. When nothing was heard for three times as long, the server is
+    /// asked why: the subscription is made anew if it is forgotten, and the connection if there is no answer. `1s` to `10m`.
     #[serde(default = "five_seconds")]
     pub(super) keep_alive: Span,
     /// How long the server is asked to keep the subscriptions and their queues while this node is away. At least three times

@@ -1,3 +1,5 @@
+//! A tag at run time, value by value.
+
 use super::super::config::Config;
 use super::*;
 use fieldflow_contract::Findings;

@@ -259,7 +259,8 @@ impl Subscriber {
         let count = items.len();
         let url = self.server.url();
         self.server.notices.say(format!(
-            "{url}: the server refuses the deadband or trigger of {count} tags: small changes are kept back here"
+            "{url}: the server refuses the deadband or trigger of {}: small changes are kept back here",
+            tags(count)
         ));
         for place in &items {
             let width = match self.items.get(*place).map(super::item::Item::width) {
@@ -304,7 +305,7 @@ impl Subscriber {
             let url = self.server.url();
             self.server
                 .notices
-                .say(format!("{url}: {} tags that the server refused are heard now", before.len() - rest));
+                .say(format!("{url}: heard now: {} that the server refused before", tags(before.len() - rest)));
         }
         if 0 < rest {
             self.again = Some((Instant::now() + wait, (wait * 2).min(AGAIN.1)));
@@ -347,9 +348,10 @@ impl Subscriber {
     fn tell_slower(&self, slower: &[String]) {
         if let Some(first) = slower.first() {
             let url = self.server.url();
-            self.server
-                .notices
-                .say(format!("{url}: the server gives {} tags less than was asked for, such as {first}", slower.len()));
+            self.server.notices.say(format!(
+                "{url}: the server gives less than was asked for to {}, such as {first}",
+                tags(slower.len())
+            ));
         }
     }
 
@@ -368,4 +370,9 @@ impl Subscriber {
         let values = self.values(&items).await?;
         self.tell_read(values).await
     }
+}
+
+/// `1 tag`, `2 tags`.
+fn tags(count: usize) -> String {
+    format!("{count} tag{}", if count == 1 { "" } else { "s" })
 }

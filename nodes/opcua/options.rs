@@ -233,14 +233,15 @@ pub(super) fn address(text: &str, findings: &mut Findings) -> Option<String> {
         findings.error("url", message).help("write opc.tcp://HOST:PORT, such as opc.tcp://127.0.0.1:4840");
         None
     };
-    let Some(rest) = text.strip_prefix("opc.tcp://") else {
+    // Said first, as the others show the address.
+    if text.split("//").last().and_then(|rest| rest.split('/').next()).is_some_and(|host| host.contains('@')) {
+        return wrong("nobody logs in by the address: that is for `user`".to_owned());
+    }
+    if !text.starts_with("opc.tcp://") {
         return wrong(format!("`{text}` is not the address of an OPC UA server over TCP"));
-    };
+    }
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return wrong("there is a blank in the address".to_owned());
-    }
-    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
-        return wrong("nobody logs in by the address".to_owned());
     }
     if host(text).is_none() { wrong(format!("`{text}` names no host and port")) } else { Some(text.to_owned()) }
 }

@@ -1,3 +1,5 @@
+//! Certificates, right and wrong.
+
 use super::*;
 use opcua::crypto::X509Data;
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! Structures, byte by byte, honest and not.
+
 use super::*;
 use opcua::types::{ContextOwned, DataTypeId, NamespaceMap, StructureField};
 

@@ -1,5 +1,5 @@
 //! The sources against servers that nobody here wrote: Modbus against pymodbus, and libmodbus in a few lines of C; OPC UA against
-//! asyncua.
+//! asyncua and node-opcua.
 //!
 //! Each test writes down what the server shall hold, starts it, runs the real binary with a pipeline from it to `console`, and
 //! compares the records with what is held. `tests/run` installs the servers below `target/interop`. Where one is missing, its

@@ -1,6 +1,7 @@
-//! `opcua` against asyncua.
+//! `opcua` against asyncua and node-opcua.
 
 mod ladder;
+mod node;
 mod outage;
 mod secure;
 mod server;

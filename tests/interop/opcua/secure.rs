@@ -53,7 +53,7 @@ impl Made {
 }
 
 /// Waits until the pipeline has said something.
-async fn said(pipeline: &Pipeline, what: &str) -> String {
+pub(super) async fn said(pipeline: &Pipeline, what: &str) -> String {
     let end = Instant::now() + Duration::from_secs(40);
     while Instant::now() < end {
         let said = pipeline.said();
@@ -66,7 +66,7 @@ async fn said(pipeline: &Pipeline, what: &str) -> String {
 }
 
 /// Waits until a good value comes.
-async fn good(pipeline: &mut Pipeline) {
+pub(super) async fn good(pipeline: &mut Pipeline) {
     let end = Instant::now() + Duration::from_secs(40);
     loop {
         let record = pipeline.until(end).await.unwrap_or_else(|| panic!("nothing good came:\n{}", pipeline.said()));
@@ -81,7 +81,7 @@ fn pki(pipeline: &Pipeline) -> PathBuf {
 }
 
 /// Trusts whatever was rejected, as a person would.
-async fn trust(pipeline: &Pipeline) {
+pub(super) async fn trust(pipeline: &Pipeline) {
     let run = |arguments: Vec<String>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fieldflow"));
         command.current_dir(pipeline.folder()).arg("pki").args(arguments).args(["--data-dir", "data"]);

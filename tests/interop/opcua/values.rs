@@ -11,7 +11,7 @@ use crate::device::TURN;
 use crate::pipeline::{Pipeline, Record};
 
 /// The records that come within this time.
-async fn within(pipeline: &mut Pipeline, span: Duration) -> Vec<Record> {
+pub(super) async fn within(pipeline: &mut Pipeline, span: Duration) -> Vec<Record> {
     let end = Instant::now() + span;
     let mut records = Vec::new();
     while let Some(record) = pipeline.until(end).await {
