@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::BoxFuture;
-use opcua::client::transport::{Connector, SecureChannelEventLoop, SecureChannelState, TransportPollResult};
+use opcua::client::transport::{Connector, SecureChannelEventLoop, TransportPollResult};
 use opcua::client::{AsyncSecureChannel, IdentityToken, SessionRetryPolicy};
 use opcua::core::{RequestMessage, ResponseMessage};
 use opcua::crypto::CertificateStore;
 use opcua::sync::RwLock;
 use opcua::types::{
-    ByteString, ChannelSecurityToken, ContextOwned, DateTime, EndpointDescription, Error, NamespaceMap, NodeId,
-    RequestHeader, ResponseHeader, StatusCode,
+    ByteString, ContextOwned, DateTime, EndpointDescription, Error, NamespaceMap, NodeId, RequestHeader,
+    ResponseHeader, StatusCode,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -67,13 +67,8 @@ impl Channel {
         let mut events = opening.await.map_err(late)??;
         let (tell, closed) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        let state = dial.state();
         tasks.spawn(async move {
-            let mut keys = 0;
             loop {
-                if let Some(state) = &state {
-                    count_by_our_clock(state, &mut keys);
-                }
                 if let TransportPollResult::Closed(code) = events.poll().await {
                     let _ = tell.send(Some(code));
                     return;
@@ -123,23 +118,6 @@ impl Channel {
     pub(super) async fn close(mut self) {
         self.inner.close_channel().await;
         let _ = timeout(Duration::from_millis(500), self.closed.wait_for(Option::is_some)).await;
-    }
-}
-
-/// The age of the keys is counted from when they came. The library counts it from a time of the server's clock, and where that
-/// is slow or fast it would ask for new ones with each request, or never.
-fn count_by_our_clock(state: &SecureChannelState, keys: &mut u32) {
-    let token_id = state.secure_channel().read().token_id();
-    if token_id != *keys {
-        *keys = token_id;
-        let mut channel = state.secure_channel().write();
-        let (channel_id, revised_lifetime) = (channel.secure_channel_id(), channel.token_lifetime());
-        channel.set_security_token(ChannelSecurityToken {
-            channel_id,
-            token_id,
-            created_at: DateTime::now(),
-            revised_lifetime,
-        });
     }
 }
 

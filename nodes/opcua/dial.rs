@@ -8,16 +8,18 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use opcua::client::transport::{
-    Connector, RequestRecv, SecureChannelState, StreamConnection, StreamConnector, StreamTransport,
-    TransportConfiguration,
-};
-use opcua::core::comms::tcp_codec::TcpCodec;
-use opcua::types::{DecodingOptions, EndpointDescription, Error, StatusCode};
-use tokio::io::{AsyncRead, ReadBuf};
+use futures_util::StreamExt as _;
+use opcua::client::transport::{Connector, RequestRecv, SecureChannelState, TransportConfiguration};
+use opcua::core::comms::buffer::SendBuffer;
+use opcua::core::comms::tcp_codec::{Message, TcpCodec};
+use opcua::core::comms::tcp_types::{HelloMessage, MIN_CHUNK_SIZE};
+use opcua::types::{DecodingOptions, EndpointDescription, Error, SimpleBinaryEncodable as _, StatusCode};
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::codec::FramedRead;
+
+use super::transport::Messages;
 
 /// Longest chunk that is taken: what is offered to the server in Hello.
 pub(super) const CHUNK: usize = 65_536;
@@ -68,7 +70,7 @@ impl Dial {
 }
 
 impl Connector for Dial {
-    type Transport = StreamTransport<Guard<OwnedReadHalf>, OwnedWriteHalf>;
+    type Transport = Messages<Guard<OwnedReadHalf>, OwnedWriteHalf>;
 
     async fn connect(
         &self,
@@ -77,27 +79,43 @@ impl Connector for Dial {
         config: TransportConfiguration,
     ) -> Result<Self::Transport, Error> {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&channel));
-        let open = |url: String, options| open(self.host.clone(), self.port, url, options);
-        StreamConnector::new(open, self.url.clone()).connect(channel, requests, config).await
+        let (options, legacy) = {
+            let channel = channel.secure_channel().read();
+            (channel.decoding_options(), channel.security_policy().legacy_sequence_numbers())
+        };
+        let (host, port) = (&self.host, self.port);
+        let shown =
+            if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let failed = |error: io::Error| Error::new(StatusCode::BadCommunicationError, format!("{shown}: {error}"));
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let (reader, mut writer) = stream.into_split();
+        let mut reader = FramedRead::new(Guard::new(reader), TcpCodec::new(options));
+        let hello = HelloMessage::new(
+            &self.url,
+            config.send_buffer_size,
+            config.recv_buffer_size,
+            config.max_message_size,
+            config.max_chunk_count,
+        );
+        writer.write_all(&hello.encode_to_vec()).await.map_err(failed)?;
+        let ack = match reader.next().await {
+            Some(Ok(Message::Acknowledge(ack))) => ack,
+            Some(Ok(Message::Error(error))) => return Err(Error::new(error.error, "the server does not greet")),
+            Some(Err(error)) => return Err(failed(error)),
+            Some(Ok(_)) | None => return Err(failed(io::Error::other("there is no OPC UA server"))),
+        };
+        if (ack.receive_buffer_size as usize) < MIN_CHUNK_SIZE {
+            return Err(Error::new(StatusCode::BadTcpInternalError, "the server takes no chunk of any use"));
+        }
+        let mut out = SendBuffer::new(config.send_buffer_size, config.max_message_size, config.max_chunk_count, legacy);
+        out.revise(ack.receive_buffer_size as usize, ack.max_message_size as usize, ack.max_chunk_count as usize);
+        Ok(Messages::new(reader, writer, out, channel, requests, self.url.clone()))
     }
 
     fn default_endpoint(&self) -> EndpointDescription {
         EndpointDescription::from(self.url.as_str())
     }
-}
-
-async fn open(
-    host: String,
-    port: u16,
-    url: String,
-    options: DecodingOptions,
-) -> Result<StreamConnection<Guard<OwnedReadHalf>, OwnedWriteHalf>, Error> {
-    let shown = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let failed = |error: io::Error| Error::new(StatusCode::BadCommunicationError, format!("{shown}: {error}"));
-    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    let (reader, writer) = stream.into_split();
-    Ok(StreamConnection::new(FramedRead::new(Guard::new(reader), TcpCodec::new(options)), writer, url))
 }
 
 /// Passes on whole chunks only, none of which is longer than [`CHUNK`].

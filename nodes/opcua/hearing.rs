@@ -124,13 +124,17 @@ impl Subscriber {
             subscription.next = after(message.sequence_number);
         }
         self.learn_of(&message).await?;
-        if let Some(status) = self.tell(place, &message) {
-            let code = super::refusal::name(status);
-            let url = self.server.url();
-            self.server.notices.say(format!("{url}: the server has ended the subscription ({code}): it is made anew"));
-            return self.replace(place).await;
+        let Some(status) = self.tell(place, &message) else { return Ok(()) };
+        // That it has gone over to another session is told to the one that it came to as well.
+        let id = self.subscriptions.get(place).map(|subscription| subscription.id);
+        if let (false, Some(session), Some(id)) = (status.is_bad(), &self.session, id)
+            && session.knows(id).await?
+        {
+            return Ok(());
         }
-        Ok(())
+        let (code, url) = (super::refusal::name(status), self.server.url());
+        self.server.notices.say(format!("{url}: the server has ended the subscription ({code}): it is made anew"));
+        self.replace(place).await
     }
 
     /// Makes records of a message; the status with which the subscription is ended, if it says that.

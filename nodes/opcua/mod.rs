@@ -7,7 +7,7 @@
 //! | certificates, and who is trusted | `pki` |
 //! | why a server says no | `refusal` |
 //! | from an address to a session, and back to the one of before | `connection` |
-//! | TCP, secure channel, requests | `dial`, `channel`, `session` |
+//! | TCP, messages, secure channel, requests | `dial`, `transport`, `stream`, `channel`, `session` |
 //! | what kind of server it is, and how much it takes at once | `profile` |
 //! | subscriptions, their messages and their order | `subscription`, `pump` |
 //! | what is done after a reconnect | `ladder` |
@@ -15,7 +15,8 @@
 //! | values, qualities, times | `item`, `values` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
 //!
-//! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions: see `channel`.
+//! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
+//! see `channel` and `transport`.
 
 mod channel;
 mod config;
@@ -34,9 +35,11 @@ mod reading;
 mod refusal;
 mod session;
 mod source;
+mod stream;
 mod structures;
 mod subscription;
 mod tags;
+mod transport;
 mod values;
 
 use std::collections::{BTreeMap, VecDeque};

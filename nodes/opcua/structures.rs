@@ -5,7 +5,6 @@
 //! this; it does not stop at a type that holds itself, nor at types that are each other's parents.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
 
 use fieldflow_contract::Value;
 use opcua::types::{
@@ -14,6 +13,7 @@ use opcua::types::{
     UAString, Variant, VariantScalarTypeId, XmlElement,
 };
 
+use super::stream::Stream;
 use super::values::{self, MOST_PARTS, Made};
 
 /// Deepest that structures lie in each other.
@@ -82,9 +82,9 @@ impl Types {
     pub(super) fn read(&self, encoding: &NodeId, bytes: &[u8], context: &Context<'_>) -> Result<Fields, Error> {
         let unknown = || Error::decoding(format!("the server does not say what {encoding} is"));
         let id = self.encodings.get(encoding).and_then(Option::as_ref).ok_or_else(unknown)?;
-        let mut reader = Reader { types: self, context, stream: Cursor::new(bytes), fields: Vec::new(), elements: 0 };
+        let mut reader = Reader { types: self, context, stream: Stream::new(bytes), fields: Vec::new(), elements: 0 };
         reader.structure(id, "", 0)?;
-        if reader.stream.position() != bytes.len() as u64 {
+        if !reader.stream.rest().is_empty() {
             return Err(Error::decoding("the structure is longer than its type"));
         }
         Ok(reader.fields)
@@ -94,7 +94,7 @@ impl Types {
 struct Reader<'a> {
     types: &'a Types,
     context: &'a Context<'a>,
-    stream: Cursor<&'a [u8]>,
+    stream: Stream<'a>,
     fields: Fields,
     /// Elements of arrays so far.
     elements: usize,
@@ -226,7 +226,7 @@ impl Reader<'_> {
     }
 
     fn plain<T: BinaryDecodable>(&mut self) -> Result<T, Error> {
-        T::decode(&mut self.stream as &mut dyn Read, self.context)
+        T::decode(&mut self.stream, self.context)
     }
 }
 
