@@ -132,6 +132,11 @@ impl Pipeline {
         assert_eq!(status.code(), Some(0), "{}", self.said());
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Where it runs: its file is there, and its data in `data`.
     pub(crate) fn folder(&self) -> &Path {
         self.dir.path()

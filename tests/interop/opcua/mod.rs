@@ -1,5 +1,6 @@
 //! `opcua` against asyncua and node-opcua.
 
+mod hostile;
 mod ladder;
 mod node;
 mod outage;
