@@ -101,21 +101,24 @@ impl Subscriber {
         self.server
             .notices
             .say(format!("{url}: {messages} messages of the server are lost, and it does not have them any more"));
-        self.tell_hole(place);
+        let items = self.subscriptions.get(place).map(|subscription| subscription.items.clone()).unwrap_or_default();
+        self.tell_hole(items).await?;
         self.resend(place).await
     }
 
-    /// One record for each tag of a subscription: there were values that nobody will ever see.
-    pub(super) fn tell_hole(&mut self, place: usize) {
+    /// Values of these items are missing. They are had from the history of the server, where it keeps one; the others say that
+    /// there were values which nobody will ever see.
+    pub(super) async fn tell_hole(&mut self, items: Vec<usize>) -> Result<(), Error> {
+        let holes = self.fill_holes(&items).await?;
         let now = self.server.clock.now();
         let mut records = Vec::new();
-        let items = self.subscriptions.get(place).map(|subscription| subscription.items.clone()).unwrap_or_default();
-        for item in items {
+        for item in holes {
             if let Some(item) = self.items.get_mut(item) {
                 item.tell_bad(Quality::BAD_DATA_LOST, now, &mut records);
             }
         }
         self.ready.extend(Batch::new(records, now).map(Delivery::unacked));
+        Ok(())
     }
 
     /// A message that is next in order.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fieldflow_contract::{Quality, Record, Tag, Tally, Timestamp, Value};
-use opcua::types::{DataValue, NodeId, StatusCode};
+use opcua::types::{DataValue, DateTime, NodeId, StatusCode};
 
 use super::config::TimeOf;
 use super::tags::{Deadband, Point};
@@ -24,6 +24,10 @@ pub(super) struct Item {
     pub(super) names: Option<Arc<HashMap<i64, String>>>,
     /// The tags of parts: `[0]`, `.field`.
     parts: HashMap<String, Tag>,
+    /// The source time of the newest value that the server gave.
+    pub(super) reached: Option<DateTime>,
+    /// What is not newer than this was told from the history of the server.
+    pub(super) filled: Option<DateTime>,
     /// What was told last, as long as the subscription that told it lives.
     last: Vec<Record>,
     /// When it was told here that there is no value, if nothing newer was told since.
@@ -56,6 +60,8 @@ impl Item {
             band: None,
             names: None,
             parts: HashMap::new(),
+            reached: None,
+            filled: None,
             last: Vec::new(),
             bad_since: None,
         }
@@ -98,6 +104,13 @@ impl Item {
 
     /// The records of a value. `made` is what it is, if that was found out already.
     pub(super) fn tell(&mut self, value: &DataValue, made: Option<Made>, telling: &Telling<'_>, out: &mut Vec<Record>) {
+        if let Some(time) = value.source_timestamp.filter(|time| values::time(time).is_some()) {
+            if self.filled.is_some_and(|filled| time <= filled) {
+                return;
+            }
+            self.filled = None;
+            self.reached = self.reached.max(Some(time));
+        }
         let before = out.len();
         self.make(value, made, telling, out);
         let told = out.get_mut(before..).unwrap_or_default();

@@ -105,7 +105,6 @@ impl Subscriber {
 
     /// A subscription is gone, and what it would have sent with it: makes it anew.
     pub(super) async fn replace(&mut self, place: usize) -> Result<(), Error> {
-        self.tell_hole(place);
         self.server.tally.add("subscription_recreated", 1);
         let Some(old) = self.subscriptions.get(place) else { return Ok(()) };
         self.pump.receipts.forget(old.id);
@@ -113,6 +112,7 @@ impl Subscriber {
         let (mut new, _) = session.subscribe(&self.wanted).await?;
         let Some(old) = self.subscriptions.get_mut(place) else { return Ok(()) };
         new.items = std::mem::take(&mut old.items);
+        new.is_settled = false;
         let (id, items) = (new.id, new.items.clone());
         *old = new;
         for place in &items {
@@ -120,7 +120,8 @@ impl Subscriber {
                 item.begin_anew();
             }
         }
-        self.fill(id, items).await
+        self.fill(id, items.clone()).await?;
+        self.tell_hole(items).await
     }
 
     /// A subscription for these items.

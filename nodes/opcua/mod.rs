@@ -10,7 +10,7 @@
 //! | TCP, messages, secure channel, requests | `dial`, `transport`, `stream`, `channel`, `session` |
 //! | what kind of server it is, and how much it takes at once | `profile` |
 //! | subscriptions, their messages and their order | `subscription`, `pump` |
-//! | what is done after a reconnect | `ladder` |
+//! | what is done after a reconnect | `ladder`, `history` |
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
@@ -23,6 +23,7 @@ mod config;
 mod connection;
 mod dial;
 mod hearing;
+mod history;
 mod ids;
 mod item;
 mod ladder;

@@ -86,7 +86,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Messages<R, W> {
         };
         let event = if self.out.can_read() {
             tokio::select! {
-                sent = self.out.read_into_async(&mut self.write) => Event::Sent(sent.map(|_| ())),
+                sent = self.out.read_into_async(&mut self.write) => Event::Sent(sent),
                 came = self.read.next() => Event::Came(came),
                 () = late => Event::Late,
             }

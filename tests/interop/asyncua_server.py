@@ -1,9 +1,9 @@
 """An OPC UA server on asyncua that holds what it is told, for the interop tests.
 
-    asyncua_server.py PORT [--namespaces URI,URI] [--items N] [--every MS] [--secure CERTIFICATE KEY] [--uri URI] [--user NAME:PASSWORD]
+    asyncua_server.py PORT [--namespaces URI,URI] [--items N] [--every MS] [--secure CERTIFICATE KEY] [--uri URI] [--user NAME:PASSWORD] [--history]
 
 It serves opc.tcp://127.0.0.1:PORT. The nodes are in the namespace `urn:plant`: one variable of each type by its name, arrays,
-an enumeration, a structure, `counter` that counts up every MS milliseconds, and N variables `item0` … that all follow it. The
+an enumeration, a structure, `counter` that counts up every MS milliseconds (with a history if that is said), and N variables `item0` … that all follow it. The
 first line that it prints is `PORT n`. It ends when its standard input does; a line there is a command in JSON:
 
     {"set": "Int32", "to": 7, "status": 2151677952}      writes a value with a status
@@ -157,6 +157,7 @@ async def main():
     arguments.add_argument("--secure", nargs=2)
     arguments.add_argument("--uri", default="urn:interop:asyncua")
     arguments.add_argument("--user")
+    arguments.add_argument("--history", action="store_true")
     told = arguments.parse_args()
     server = Server(user_manager=Users(told.user))
     await server.init()
@@ -179,6 +180,8 @@ async def main():
     namespace = await server.get_namespace_index("urn:plant")
     counting = await fill(server, namespace, told.items)
     async with server:
+        if told.history:
+            await server.historize_node_data_change(counting[0])
         print(f"PORT {told.port}", flush=True)
         tasks = [asyncio.create_task(obey(server, namespace))]
         if told.every:

@@ -32,12 +32,12 @@ enum Harm {
 /// Most memory that a server may cost.
 const MOST: u64 = 64 << 20;
 
-fn head(kind: &[u8; 4], length: usize) -> Vec<u8> {
+fn head(kind: [u8; 4], length: usize) -> Vec<u8> {
     [kind.as_slice(), &(length as u32).to_le_bytes()].concat()
 }
 
 /// A chunk of this kind; the head of its security and its number are in front of the body.
-fn chunk(kind: &[u8; 4], security: &[u8], number: u32, request: &[u8], body: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], security: &[u8], number: u32, request: &[u8], body: &[u8]) -> Vec<u8> {
     let rest = [1u32.to_le_bytes().as_slice(), security, &number.to_le_bytes(), request, body].concat();
     [head(kind, 8 + rest.len()), rest].concat()
 }
@@ -61,13 +61,13 @@ async fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
 async fn serve(mut stream: TcpStream, harm: Harm) -> Option<()> {
     message(&mut stream).await?;
     if harm == Harm::HugeGreeting {
-        stream.write_all(&head(b"ACKF", 1 << 31)).await.ok()?;
+        stream.write_all(&head(*b"ACKF", 1 << 31)).await.ok()?;
         loop {
-            stream.write_all(&[0; 65_536]).await.ok()?;
+            stream.write_all(&vec![0; 65_536]).await.ok()?;
         }
     }
     let sizes: Vec<u8> = [0u32, 65_536, 65_536, 0, 0].iter().flat_map(|n| n.to_le_bytes()).collect();
-    stream.write_all(&[head(b"ACKF", 28), sizes].concat()).await.ok()?;
+    stream.write_all(&[head(*b"ACKF", 28), sizes].concat()).await.ok()?;
     let asked = message(&mut stream).await?;
     let policy = b"http://opcfoundation.org/UA/SecurityPolicy#None";
     let security = [(policy.len() as u32).to_le_bytes().as_slice(), policy, &[0xFF; 8]].concat();
@@ -75,7 +75,7 @@ async fn serve(mut stream: TcpStream, harm: Harm) -> Option<()> {
     let token: Vec<u8> =
         [[1u32, 1].map(u32::to_le_bytes).concat(), vec![0; 8], 600_000u32.to_le_bytes().to_vec()].concat();
     let opened = [answer(449), vec![0], vec![0xFF; 4], vec![0; 3], vec![0; 4], token, vec![0xFF; 4]].concat();
-    stream.write_all(&chunk(b"OPNF", &security, 1, &request, &opened)).await.ok()?;
+    stream.write_all(&chunk(*b"OPNF", &security, 1, &request, &opened)).await.ok()?;
     let asked = message(&mut stream).await?;
     let request = asked.get(12..16)?.to_vec();
     let token = 1u32.to_le_bytes();
@@ -83,7 +83,7 @@ async fn serve(mut stream: TcpStream, harm: Harm) -> Option<()> {
     let body = match harm {
         Harm::EndlessAnswer => {
             for number in 2.. {
-                stream.write_all(&chunk(b"MSGC", &token, number, &request, &[0; 60_000])).await.ok()?;
+                stream.write_all(&chunk(*b"MSGC", &token, number, &request, &vec![0; 60_000])).await.ok()?;
             }
             return None;
         }
@@ -91,14 +91,14 @@ async fn serve(mut stream: TcpStream, harm: Harm) -> Option<()> {
         Harm::LongList => [answer(431), rest, vec![0xFF, 0xFF, 0xFF, 0x7F]].concat(),
         Harm::LongText => [answer(431), rest, 1u32.to_le_bytes().to_vec(), vec![0xFF, 0xFF, 0xFF, 0x7F]].concat(),
         Harm::ShortChunk => {
-            stream.write_all(&head(b"MSGF", 3)).await.ok()?;
+            stream.write_all(&head(*b"MSGF", 3)).await.ok()?;
             return message(&mut stream).await.map(|_| ());
         }
         Harm::HugeGreeting => return None,
     };
     let parts: Vec<&[u8]> = body.chunks(60_000).collect();
     for (index, part) in parts.iter().enumerate() {
-        let kind = if index + 1 == parts.len() { b"MSGF" } else { b"MSGC" };
+        let kind = if index + 1 == parts.len() { *b"MSGF" } else { *b"MSGC" };
         stream.write_all(&chunk(kind, &token, 2 + index as u32, &request, part)).await.ok()?;
     }
     // Whoever is refused is left.

@@ -113,6 +113,32 @@ async fn a_subscription_that_is_deleted_behind_our_back_is_made_anew_and_the_hol
 }
 
 #[tokio::test]
+async fn a_hole_is_filled_from_the_history_of_the_server() {
+    let _turn = TURN.lock().await;
+    let Some(mut server) = Server::start(&["--every", "50", "--history"]).await else { return };
+    let tags = [("counter", plant("counter")), ("other", plant("Int32"))];
+    let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (*tag, options.as_str())).collect();
+    let mut pipeline = pipeline(&server, "    publishing: 100ms\n    keep_alive: 1s\n", &listed);
+    let end = || Instant::now() + Duration::from_secs(20);
+    let mut records = until(&mut pipeline, end(), |record| number(record).is_some_and(|value| 20 < value)).await;
+    for _ in 0..2 {
+        server.tell(&json!({ "forget": "subscriptions" })).await;
+        let lost = |record: &Record| record.tag == "other" && record.quality == "bad:data_lost";
+        records.extend(until(&mut pipeline, end(), lost).await);
+        let back = Instant::now() + Duration::from_secs(1);
+        records.extend(until(&mut pipeline, end(), |record| number(record).is_some() && back < Instant::now()).await);
+    }
+    let counter: Vec<&Record> = records.iter().filter(|record| record.tag == "counter").collect();
+    assert!(counter.iter().all(|record| record.quality == "good"), "there is no hole: {}", pipeline.said());
+    let numbers: Vec<i64> = counter.iter().copied().filter_map(number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    let other: Vec<&str> =
+        records.iter().filter(|record| record.tag == "other").map(|record| record.quality.as_str()).collect();
+    assert_eq!(other, ["good", "bad:data_lost", "good", "bad:data_lost", "good"], "it has no history");
+    pipeline.stop().await;
+}
+
+#[tokio::test]
 async fn namespaces_that_move_over_a_restart_are_found_again() {
     let _turn = TURN.lock().await;
     let port = port_that_no_client_gets();
