@@ -13,6 +13,8 @@ mod generate;
 mod modbus;
 #[cfg(feature = "mqtt")]
 mod mqtt;
+#[cfg(feature = "opcua")]
+mod opcua;
 mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -56,6 +58,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &mqtt::Mqtt,
     #[cfg(feature = "mqtt")]
     &mqtt::MqttForward,
+    #[cfg(feature = "opcua")]
+    &self::opcua::Opcua,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

@@ -8,6 +8,7 @@ mod graph;
 mod load;
 mod nodes;
 mod output;
+mod pki;
 mod probe;
 mod query;
 mod queue;
@@ -74,6 +75,7 @@ enum Verb {
     Query(query::Args),
     Export(export::Args),
     Queue(queue::Args),
+    Pki(pki::Args),
     Completions(completions::Args),
 }
 
@@ -92,6 +94,7 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Query(args) => query::run(&args, kinds),
         Verb::Export(args) => export::run(&args, kinds),
         Verb::Queue(args) => queue::run(&args, kinds),
+        Verb::Pki(args) => pki::run(&args, kinds),
         Verb::Completions(args) => completions::run(&args),
     };
     exit.into()

@@ -20,9 +20,13 @@ impl LogFormat {
     }
 }
 
+/// What is logged if nothing else is said. The library that speaks OPC UA tells each failed try as several errors; the nodes tell
+/// each once, in words.
+const USUAL: &str = "info,opcua_client=off,opcua_core=off,opcua_crypto=off,opcua_types=off";
+
 /// Sends log lines to stderr from now on. `RUST_LOG` chooses what is logged; `info` by default.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start in one process (tests) is harmless: the first one stays.
     let _ = match format {

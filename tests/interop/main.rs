@@ -1,5 +1,5 @@
 //! The nodes against servers that nobody here wrote: Modbus against pymodbus, and libmodbus in a few lines of C; MQTT against
-//! Mosquitto.
+//! Mosquitto; OPC UA against asyncua and node-opcua.
 //!
 //! Each test of Modbus writes down what the server shall hold, starts it, runs the real binary with a pipeline from it to `console`, and
 //! compares the records with what is held. `tests/run` installs the servers. Where one is missing, its
@@ -12,6 +12,7 @@
 mod device;
 mod memory;
 mod mqtt;
+mod opcua;
 mod outage;
 mod peers;
 mod pipeline;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -129,6 +130,16 @@ impl Pipeline {
         });
         let status = end.await.unwrap_or_else(|_| panic!("did not stop within {PATIENCE:?}:\n{}", self.said()));
         assert_eq!(status.code(), Some(0), "{}", self.said());
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Where it runs: its file is there, and its data in `data`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// What it said on stderr so far.

@@ -23,6 +23,7 @@ use super::output::grouped;
 use super::{Exit, Kinds};
 use crate::queue::Pile;
 
+pub(super) use place::read;
 pub(super) use standing::{report, warn};
 
 /// Look into what waits on disk in the durable edges of a pipeline, save it, or delete it.

@@ -151,7 +151,7 @@ fn plain(edge: &str) -> String {
 
 /// Reads a pipeline file for its name and edges. What is wrong elsewhere in it, such as a password that only the service
 /// knows, is no hindrance.
-fn read(path: &Path, kinds: Kinds) -> Result<PipelineFile, Failure> {
+pub(in crate::cli) fn read(path: &Path, kinds: Kinds) -> Result<PipelineFile, Failure> {
     let mut report = Report::default();
     if let Some(file) = config::load(path, kinds, &ProcessEnv, &mut report).filter(|file| is_name(&file.name)) {
         return Ok(file);
