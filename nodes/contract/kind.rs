@@ -4,13 +4,12 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Audit, Clash, Clock, Links, Node, Notices, PortName, Probe, Probing, Saved, Tally, Together};
+use crate::{BuildContext, BuildError, Clash, Facts, Node, PortName, Probe, Probing, Together};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -107,54 +106,6 @@ impl Ports {
     }
 }
 
-/// Where a node is built: its name, its places in the file system, and the clock.
-#[derive(Clone)]
-pub struct BuildContext {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The node's name in the file.
-    pub node: String,
-    /// The pipeline's own folder, for all that it writes.
-    pub data_dir: PathBuf,
-    /// The folder of the pipeline file, for what the file includes.
-    pub base_dir: PathBuf,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The node's own counters.
-    pub tally: Tally,
-    /// What the node keeps over a restart.
-    pub saved: Saved,
-    /// What the node wrote to devices.
-    pub audit: Audit,
-    /// Where its links stand.
-    pub links: Links,
-    /// What it has to say.
-    pub notices: Notices,
-}
-
-impl BuildContext {
-    /// A node by itself, as in a test or a bench: its files lie in this folder.
-    pub fn alone(node: &str, folder: &Path, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            pipeline: "alone".to_owned(),
-            node: node.to_owned(),
-            data_dir: folder.to_owned(),
-            base_dir: folder.to_owned(),
-            clock,
-            tally: Tally::default(),
-            saved: Saved::default(),
-            audit: Audit::default(),
-            links: Links::default(),
-            notices: Notices::default(),
-        }
-    }
-}
-
-/// A node could not be built; the message says why and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BuildError(pub String);
-
 /// A device that `simulate` serves in the place of the real one.
 pub trait Device: Send {
     /// The address that it serves, for messages.
@@ -206,6 +157,13 @@ pub trait NodeSpec: Send + Sync + 'static {
     fn describe(nodes: &Together<'_, Self::Config>) -> Vec<String> {
         let _ = nodes;
         Vec::new()
+    }
+
+    /// What can be told of the node before it runs, for the report of `validate`. Reads the files that the options include, which
+    /// lie in this folder, and does nothing else.
+    fn facts(config: &Self::Config, base_dir: &Path) -> Facts {
+        let _ = (config, base_dir);
+        Facts::default()
     }
 
     /// Makes the node. No network, no spawn, no file written: that is for `connect`.
@@ -273,6 +231,11 @@ pub trait Prepared: Send + Sync {
     fn check(&self, findings: &mut Findings);
     /// See [`NodeSpec::check_files`].
     fn check_files(&self, base_dir: &Path, findings: &mut Findings);
+    /// See [`NodeSpec::facts`].
+    fn facts(&self, base_dir: &Path) -> Facts {
+        let _ = base_dir;
+        Facts::default()
+    }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
     /// Its options, as [`NodeSpec::Config`]; none if it only stands in for a node.
@@ -379,6 +342,10 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check_files(&self, base_dir: &Path, findings: &mut Findings) {
         S::check_files(&self.config, base_dir, findings);
+    }
+
+    fn facts(&self, base_dir: &Path) -> Facts {
+        S::facts(&self.config, base_dir)
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

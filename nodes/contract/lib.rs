@@ -21,7 +21,9 @@
 mod ack;
 mod audit;
 mod batch;
+mod context;
 mod error;
+mod facts;
 mod finding;
 mod json;
 mod kind;
@@ -44,12 +46,12 @@ mod value;
 pub use ack::{Ack, Delivery, Outcome};
 pub use audit::{Audit, AuditFull, Entry};
 pub use batch::Batch;
+pub use context::{BuildContext, BuildError};
 pub use error::{Cause, NodeError};
+pub use facts::{Disk, Facts, Keeps, Owned, Place, Tags, Thing, Yield};
 pub use finding::{At, Finding, Findings, Severity, Step};
 pub use json::{RecordError, from_json_line, write_json_line, write_json_value};
-pub use kind::{
-    BoxFuture, BuildContext, BuildError, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role, read_options,
-};
+pub use kind::{BoxFuture, Carries, Device, NodeKind, NodeSpec, Port, Ports, Prepared, Role, read_options};
 pub use link::{Link, LinkState, LinkStatus, Links, Notices};
 pub use node::{DynSink, DynSource, Gather, Node, Sink, Source, Transform};
 pub use outputs::{Emission, Outputs, PortName};

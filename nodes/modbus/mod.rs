@@ -71,8 +71,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Clash, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity,
-    Together,
+    At, BuildContext, BuildError, Clash, Device, Facts, Findings, Node, NodeSpec, Ports, Probe, Probing, Role,
+    Severity, Tags, Together, Yield,
 };
 
 use self::aside::{Aside, Unit};
@@ -109,6 +109,13 @@ tags:
 
     fn ports(config: &Config) -> Ports {
         Ports::source(config.carries())
+    }
+
+    fn facts(config: &Config, base_dir: &Path) -> Facts {
+        let Ok(Settings { points, .. }) = settings(config, base_dir) else { return Facts::default() };
+        let rate = points.iter().map(|point| 1.0 / point.every.as_secs_f64()).sum();
+        let tags = points.into_iter().map(|point| point.name).collect();
+        Facts { yields: Yield::PerSecond(rate), tags: Tags::These(tags), ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

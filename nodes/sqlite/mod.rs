@@ -13,13 +13,13 @@ mod upkeep;
 mod upkeep_tests;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Findings, Gather, Node, NodeError, NodeSpec,
-    Ports, Position, Role, Sink, Span, Tally,
+    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Disk, Facts, Findings, Gather, Keeps, Node,
+    NodeError, NodeSpec, Owned, Ports, Position, Role, Sink, Span, Tally, Thing,
 };
 use fieldflow_storage::{Durability, Format, Settings, Worker};
 use schemars::JsonSchema;
@@ -34,6 +34,9 @@ const FORMAT: Format = Format {
     what: "a store of fieldflow",
     migrations: &[include_str!("schema/1.sql"), include_str!("schema/2.sql")],
 };
+
+/// What a row of a number takes of the disk once it was sorted, in bytes: a test measures it.
+const ROW: f64 = 25.0;
 
 /// `type: sqlite`
 pub(crate) struct Sqlite;
@@ -111,6 +114,17 @@ impl NodeSpec for Sqlite {
 
     fn ports(_: &Config) -> Ports {
         Ports::sink(Carries::Any).with_rejected()
+    }
+
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let keeps = match config.durability {
+            Durability::Power => Keeps::Power,
+            Durability::Process => Keeps::Process,
+        };
+        let Retention { max_age, max_bytes } = config.retention;
+        let disk = Disk { record: ROW, max_bytes: max_bytes.map(|bytes| bytes.0), max_age: max_age.map(|age| age.0) };
+        let owns = vec![Owned { at: "path".into(), what: Thing::File(config.path.clone()) }];
+        Facts { keeps, positions: true, disk: Some(disk), owns, ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

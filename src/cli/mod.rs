@@ -3,6 +3,7 @@
 //! Data goes to stdout, messages to stderr. Exit codes: 0 well, 1 the answer is no, 2 could not be asked.
 
 mod completions;
+mod explain;
 mod export;
 mod graph;
 mod load;
@@ -66,6 +67,7 @@ enum Verb {
     Validate(validate::Args),
     Test(test::Args),
     Record(record::Args),
+    Explain(explain::Args),
     Graph(graph::Args),
     Nodes(nodes::Args),
     Schema(schema::Args),
@@ -84,6 +86,7 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Validate(args) => validate::run(&args, kinds),
         Verb::Test(args) => test::run(&args, kinds),
         Verb::Record(args) => record::run(&args, kinds),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Graph(args) => graph::run(&args, kinds),
         Verb::Nodes(args) => nodes::run(&args, kinds),
         Verb::Schema(args) => schema::run(&args, kinds),

@@ -56,7 +56,8 @@ impl Checker<'_> {
         }
         let kind = self.kind(entry).filter(|_| is_name(name));
         let ready = kind.and_then(|kind| self.ready(kind, entry));
-        NodeEntry { name: name.clone(), place: Place::new(self.source, entry.key.span.clone()), kind, ready }
+        let place = Place::new(self.source, entry.key.span.clone());
+        NodeEntry { name: name.clone(), place, kind, ready, item: Arc::new(entry.value.clone()) }
     }
 
     /// The type of the node, if it can be told.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::edge::Edge;
 use crate::config::file::Structure;
+use crate::config::require::WORDS;
 
 /// The schema of a pipeline file with nodes of these types. Hover texts come from the doc comments of the options.
 pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
@@ -31,6 +32,7 @@ pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         merge(properties.get_mut("nodes"), json!({ "minProperties": 1, "additionalProperties": node(kinds) }));
         merge(properties.get_mut("edges"), json!({ "items": edge_line() }));
+        merge(properties.get_mut("require"), json!({ "items": requirement() }));
     }
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
@@ -84,6 +86,17 @@ fn edge_line() -> Value {
                 "additionalProperties": false,
             },
         ],
+    })
+}
+
+/// A line under `require`.
+fn requirement() -> Value {
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "patternProperties": { r"^ *[\w-]+ *-> *[\w-]+ *$": { "enum": WORDS.map(|(word, _)| word) } },
+        "additionalProperties": false,
     })
 }
 

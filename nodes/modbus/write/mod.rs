@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role, Severity,
+    At, BuildContext, BuildError, Carries, Device, Facts, Findings, Keeps, Node, NodeSpec, Ports, Role, Severity,
 };
 
 use self::config::{Config, Settings};
@@ -50,6 +50,10 @@ tags:
 
     fn ports(_: &Config) -> Ports {
         Ports::sink(Carries::Any).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts { keeps: Keeps::Confirmed, remote: true, ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {
