@@ -13,3 +13,4 @@ mod query;
 mod queue;
 mod runtime;
 mod tidy;
+mod validate;

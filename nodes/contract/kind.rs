@@ -4,12 +4,13 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{BuildContext, BuildError, Clash, Facts, Node, PortName, Probe, Probing, Together};
+use crate::{BuildContext, BuildError, Clash, Facts, Looking, Node, PortName, Probe, Probing, Together};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -166,6 +167,13 @@ pub trait NodeSpec: Send + Sync + 'static {
         Facts::default()
     }
 
+    /// A look at what a node with these options would talk to, for `validate --connect`: it connects, reads, changes nothing, and
+    /// ends by itself within this time. Nothing is opened before the future is awaited. `None` if there is nothing to look at.
+    fn look(config: &Self::Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        let _ = (config, context, within);
+        Ok(None)
+    }
+
     /// Makes the node. No network, no spawn, no file written: that is for `connect`.
     ///
     /// Called again after a panic, so that the node starts with a clean state.
@@ -235,6 +243,11 @@ pub trait Prepared: Send + Sync {
     fn facts(&self, base_dir: &Path) -> Facts {
         let _ = base_dir;
         Facts::default()
+    }
+    /// See [`NodeSpec::look`].
+    fn look(&self, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        let _ = (context, within);
+        Ok(None)
     }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
@@ -346,6 +359,10 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn facts(&self, base_dir: &Path) -> Facts {
         S::facts(&self.config, base_dir)
+    }
+
+    fn look(&self, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        S::look(&self.config, context, within)
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

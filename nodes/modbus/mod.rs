@@ -13,7 +13,7 @@
 //! | a unit that is busy, broken or dead | `session`, `health` |
 //! | registers that the device does not have | `aside`, `isolate`, `learnt` |
 //! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
-//! | a look at a device without a pipeline | `probe` |
+//! | a look at a device without a pipeline, and at all that one reads | `probe`, `look` |
 //! | the device that `simulate` serves, and how it misbehaves | `simulator`, `quirks` |
 //! | `modbus_write` | `write` |
 //!
@@ -43,6 +43,7 @@ mod line;
 mod line_config;
 #[cfg(test)]
 mod line_tests;
+mod look;
 mod opening;
 #[cfg(test)]
 mod peer;
@@ -71,7 +72,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Clash, Device, Facts, Findings, Node, NodeSpec, Ports, Probe, Probing, Role,
+    At, BuildContext, BuildError, Clash, Device, Facts, Findings, Looking, Node, NodeSpec, Ports, Probe, Probing, Role,
     Severity, Tags, Together, Yield,
 };
 
@@ -137,6 +138,10 @@ tags:
 
     fn describe(nodes: &Together<'_, Config>) -> Vec<String> {
         Shared::all(nodes).iter().flat_map(Shared::lines).collect()
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        look::begin(config, context, within).map(Some)
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -3,6 +3,7 @@
 //! One thread owns the connection ([`writer`]); the sink hands it batches and awaits the commit. The tables are for
 //! fieldflow, the view `samples` is for everybody else.
 
+mod look;
 mod moves;
 mod retention;
 mod rows;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Disk, Facts, Findings, Gather, Keeps, Node,
-    NodeError, NodeSpec, Owned, Ports, Position, Role, Sink, Span, Tally, Thing,
+    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Disk, Facts, Findings, Gather, Keeps,
+    Looking, Node, NodeError, NodeSpec, Owned, Ports, Position, Role, Sink, Span, Tally, Thing,
 };
 use fieldflow_storage::{Durability, Format, Settings, Worker};
 use schemars::JsonSchema;
@@ -36,7 +37,7 @@ const FORMAT: Format = Format {
 };
 
 /// What a row of a number takes of the disk once it was sorted, in bytes: a test measures it.
-const ROW: f64 = 25.0;
+const ROW: f64 = 33.0;
 
 /// `type: sqlite`
 pub(crate) struct Sqlite;
@@ -138,6 +139,10 @@ impl NodeSpec for Sqlite {
             findings.error("ballast", "at most 1GiB: room to tidy up is all that is needed");
         }
         config.retention.check(findings);
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        Ok(Some(look::begin(config, context, within)))
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -46,7 +46,7 @@ rules:
     }
 
     fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::renames(Yield::Each)
+        Facts::passes(Yield::Each)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,17 +1,19 @@
-//! `fieldflow validate`: the dry run. Opens no socket, writes no file.
+//! `fieldflow validate`: the dry run. Opens no socket, writes no file; `--connect` opens sockets, and writes nothing either.
 //!
 //! | file | does |
 //! |---|---|
 //! | `files` | which files are meant: those that are named, and those of a folder |
+//! | `connect` | asks what each node talks to |
 //! | `watch` | checks again at every save |
 
+mod connect;
 mod files;
 mod watch;
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use fieldflow_contract::{NodeKind, Together};
+use fieldflow_contract::{NodeKind, Span, Together};
 use serde_json::{Value, json};
 
 use super::{Exit, Kinds, load, output, queue};
@@ -49,6 +51,13 @@ pub(super) struct Args {
     /// What may be used and must be borne, such as memory=64MiB,disk=8GiB,outage=24h: more is an error.
     #[arg(long, value_name = "LIMITS", default_value = "")]
     budget: Budget,
+    /// Ask what each node talks to as well, if nothing is wrong: connect, read each tag once, look at the disk and the
+    /// database. Nothing is written and nothing is changed.
+    #[arg(long, conflicts_with = "watch")]
+    connect: bool,
+    /// How long each node may take to be asked.
+    #[arg(long, value_name = "DURATION", default_value = "10s", requires = "connect")]
+    within: Span,
     /// Answer no to warnings too.
     #[arg(long)]
     deny_warnings: bool,
@@ -93,6 +102,12 @@ fn once(args: &Args, kinds: Kinds) -> Exit {
         right.push((file, graph));
     }
     across::check(&right, &args.data_dir, kinds, &mut report);
+    if args.connect
+        && connect::check(&right, &args.data_dir, args.within.0, args.format == Format::Human, &mut report)
+            != Exit::Well
+    {
+        return Exit::Unasked;
+    }
     match args.format {
         Format::Json => output::data(format_args!("{}\n", json(args, &right, kinds, &report))),
         Format::Sarif => output::data(report.render_sarif() + "\n"),
