@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod export;
 mod graph;
+mod init;
 mod load;
 mod nodes;
 mod output;
@@ -63,6 +64,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Init(init::Args),
     Run(run::Args),
     Validate(validate::Args),
     Test(test::Args),
@@ -82,6 +84,7 @@ enum Verb {
 /// Runs the command line with these node types.
 pub fn main(kinds: Kinds) -> ExitCode {
     let exit = match Cli::parse().verb {
+        Verb::Init(args) => init::run(&args, kinds),
         Verb::Run(args) => run::run(&args, kinds),
         Verb::Validate(args) => validate::run(&args, kinds),
         Verb::Test(args) => test::run(&args, kinds),

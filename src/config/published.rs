@@ -30,7 +30,14 @@ pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
         definitions.insert(format!("node.{}", kind.type_name()), schema);
     }
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-        merge(properties.get_mut("nodes"), json!({ "minProperties": 1, "additionalProperties": node(kinds) }));
+        merge(
+            properties.get_mut("nodes"),
+            json!({
+                "minProperties": 1,
+                "propertyNames": { "pattern": format!("^{NAME}$") },
+                "additionalProperties": node(kinds),
+            }),
+        );
         merge(properties.get_mut("edges"), json!({ "items": edge_line() }));
         merge(properties.get_mut("require"), json!({ "items": requirement() }));
     }
@@ -70,10 +77,14 @@ fn node(kinds: &[&'static dyn NodeKind]) -> Value {
     })
 }
 
+/// The name of a node. Not every editor knows letters beyond ASCII by a class, so those that cannot be in it are named.
+const NAME: &str = r"[^\s.:>]+";
+
 /// A line under `edges`.
 fn edge_line() -> Value {
-    let name = r"[\w-]+(\.[\w-]+)?";
-    let chain = format!(r"^ *{name}( *-> *{name})+ *$");
+    let name = format!(r"{NAME}(\.{NAME})?");
+    // It ends at a node, which has one input only.
+    let chain = format!("^ *{name}( *-> *{name})* *-> *{NAME} *$");
     json!({
         "anyOf": [
             { "type": "string", "pattern": chain, "examples": ["plc -> scale -> store"] },
@@ -95,7 +106,7 @@ fn requirement() -> Value {
         "type": "object",
         "minProperties": 1,
         "maxProperties": 1,
-        "patternProperties": { r"^ *[\w-]+ *-> *[\w-]+ *$": { "enum": WORDS.map(|(word, _)| word) } },
+        "patternProperties": { format!("^ *{NAME} *-> *{NAME} *$"): { "type": "string", "enum": WORDS.map(|(word, _)| word) } },
         "additionalProperties": false,
     })
 }

@@ -1,6 +1,8 @@
 //! `validate` as a person uses it: what it tells, what it asks, and that it leaves no trace.
 
 mod connect;
+mod editor;
+mod init;
 mod purity;
 mod suite;
 
