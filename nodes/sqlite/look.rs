@@ -50,7 +50,7 @@ fn look(path: &Path, within: Duration) -> Seen {
         match soundness(path, FORMAT, within) {
             Soundness::Sound => seen.said.push("the database is sound".to_owned()),
             Soundness::Unfinished => {
-                seen.said.push("the database is too large to be looked through in time".to_owned())
+                seen.said.push("the database is too large to be looked through in time".to_owned());
             }
             Soundness::Unread(why) => seen.said.push(format!("the database was not looked into: {why}")),
             Soundness::Wrong(why) => {

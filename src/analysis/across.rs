@@ -49,7 +49,7 @@ fn owners(files: &[(PipelineFile, Graph)], data_dir: &Path, report: &mut Report)
             for owned in node.prepared.facts(&graph.base_dir).owns {
                 let thing = match &owned.what {
                     Thing::File(path) => Thing::File(plain(&data_dir.join(&graph.name).join(path))),
-                    other => other.clone(),
+                    other @ Thing::Other(_) => other.clone(),
                 };
                 let Some((owner, first, at)) = taken.get(&thing) else {
                     taken.insert(thing, (number, entry, owned.at));

@@ -13,9 +13,9 @@ impl Analysis<'_> {
         let names = |nodes: &[usize]| nodes.iter().map(|node| net.name(*node)).collect::<Vec<_>>();
         let paths = self.guarantees().map(|path| {
             let word = match path.class {
-                Class::AtMostOnce => "at_most_once",
-                Class::AtLeastOnce => "at_least_once",
-                Class::ExactlyOnce => "exactly_once",
+                Class::AtMost => "at_most_once",
+                Class::AtLeast => "at_least_once",
+                Class::Exact => "exactly_once",
             };
             json!({
                 "from": net.name(path.from), "to": net.name(path.to), "guarantee": word, "resends": path.resends,

@@ -2,7 +2,7 @@
 
 use fieldflow_contract::{Facts, Role};
 use petgraph::algo::toposort;
-use petgraph::graph::DiGraph;
+use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::graph::{Graph, GraphEdge, GraphNode, Storage, WhenFull};
 
@@ -60,7 +60,7 @@ impl<'a> Net<'a> {
             out_of[hop.from].push(number);
             wired.add_edge(numbers[hop.from], numbers[hop.to], ());
         }
-        let order = toposort(&wired, None).unwrap_or_default().into_iter().map(|node| node.index()).collect();
+        let order = toposort(&wired, None).unwrap_or_default().into_iter().map(NodeIndex::index).collect();
         Self { graph, nodes, edges, into, out_of, order }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn twice(thing: &Thing, place: Place, node: &str, (first, owner): (Pl
 fn tidied(thing: &Thing, pipeline: &str) -> Thing {
     match thing {
         Thing::File(path) => Thing::File(plain(&Path::new(pipeline).join(path))),
-        other => other.clone(),
+        other @ Thing::Other(_) => other.clone(),
     }
 }
 

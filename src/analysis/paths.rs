@@ -24,11 +24,11 @@ pub(super) struct Guarantee {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     /// Once or not at all.
-    AtMostOnce,
+    AtMost,
     /// Once, and after a crash perhaps again.
-    AtLeastOnce,
+    AtLeast,
     /// Once.
-    ExactlyOnce,
+    Exact,
 }
 
 /// A place where records can be lost.
@@ -78,9 +78,9 @@ impl Guarantee {
             && last.iter().all(|edge| net.edges[*edge].is_durable())
             && (resends || first_durable == last);
         let class = match (losses.is_empty(), is_exact) {
-            (false, _) => Class::AtMostOnce,
-            (true, true) => Class::ExactlyOnce,
-            (true, false) => Class::AtLeastOnce,
+            (false, _) => Class::AtMost,
+            (true, true) => Class::Exact,
+            (true, false) => Class::AtLeast,
         };
         Self { from, to, class, resends, first_durable, losses, edges }
     }
@@ -93,11 +93,11 @@ impl Guarantee {
         };
         let last: Vec<usize> = self.edges.iter().copied().filter(|edge| net.edges[*edge].to == self.to).collect();
         match (self.class, self.resends) {
-            (Class::AtMostOnce, _) => "at most once".to_owned(),
-            (Class::AtLeastOnce, true) => "at least once".to_owned(),
-            (Class::AtLeastOnce, false) => format!("at least once {}", since(&self.first_durable)),
-            (Class::ExactlyOnce, true) => format!("at least once, exactly once {}", since(&last)),
-            (Class::ExactlyOnce, false) => format!("exactly once {}", since(&self.first_durable)),
+            (Class::AtMost, _) => "at most once".to_owned(),
+            (Class::AtLeast, true) => "at least once".to_owned(),
+            (Class::AtLeast, false) => format!("at least once {}", since(&self.first_durable)),
+            (Class::Exact, true) => format!("at least once, exactly once {}", since(&last)),
+            (Class::Exact, false) => format!("exactly once {}", since(&self.first_durable)),
         }
     }
 

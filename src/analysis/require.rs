@@ -52,7 +52,7 @@ fn broken(net: &Net<'_>, requirement: &Requirement, guarantee: &Guarantee) -> Op
     } else if keep == Keep::AtLeastOnce && !guarantee.resends {
         let why = format!("`{from}` cannot send again what was under way in the last moment before a crash");
         (why, "require `no_loss`, which is the most that such a source allows".to_owned())
-    } else if keep == Keep::ExactlyOnce && guarantee.class != Class::ExactlyOnce {
+    } else if keep == Keep::ExactlyOnce && guarantee.class != Class::Exact {
         let why = format!("after a crash `{to}` gets again what was under way");
         let help =
             format!("make the edges into `{to}` the only durable ones, and `{to}` a sink that stores how far it is");

@@ -135,12 +135,12 @@ fn guarantee(edges: &str) -> (Class, String, Vec<String>) {
 #[test]
 fn a_source_that_cannot_send_again_needs_a_disk_on_each_way() {
     let (class, words, losses) = guarantee("  - polled1 -> pass1 -> exact1\n");
-    assert_eq!((class, words.as_str(), losses.len()), (Class::AtMostOnce, "at most once", 1));
+    assert_eq!((class, words.as_str(), losses.len()), (Class::AtMost, "at most once", 1));
     let (class, words, losses) = guarantee("  - polled1 -> pass1\n  - pass1 -> exact1: { durable: true }\n");
-    assert_eq!((class, words.as_str()), (Class::ExactlyOnce, "exactly once from `pass1 -> exact1` on"), "{losses:?}");
+    assert_eq!((class, words.as_str()), (Class::Exact, "exactly once from `pass1 -> exact1` on"), "{losses:?}");
     let two_ways =
         "  - polled1 -> pass1\n  - polled1 -> pass2\n  - pass1 -> exact1: { durable: true }\n  - pass2 -> exact1\n";
-    assert_eq!(guarantee(two_ways).0, Class::AtMostOnce, "one way has no disk");
+    assert_eq!(guarantee(two_ways).0, Class::AtMost, "one way has no disk");
 }
 
 #[test]
@@ -180,10 +180,10 @@ fn whatever_drops_forgets_or_does_not_confirm_is_named() {
         ("  - queued1 -> loose1\n", "`loose1` loses the last moments before a power cut: `durability: process`"),
     ] {
         let (class, _, losses) = guarantee(edges);
-        assert_eq!((class, losses), (Class::AtMostOnce, vec![why.to_owned()]), "{edges}");
+        assert_eq!((class, losses), (Class::AtMost, vec![why.to_owned()]), "{edges}");
     }
     let other_way = "  - queued1 -> exact1\n  - queued1 -> pass1: { when_full: drop_oldest }\n  - pass1 -> sent1\n";
-    assert_eq!(guarantee(other_way).0, Class::AtLeastOnce, "what another way drops is no loss of this one");
+    assert_eq!(guarantee(other_way).0, Class::AtLeast, "what another way drops is no loss of this one");
 }
 
 /// For each sink: whom it holds up after how many seconds, whom it does not, and who then gets nothing.

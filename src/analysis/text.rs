@@ -68,7 +68,7 @@ impl Analysis<'_> {
         let is_held = stall.held.iter().any(|(source, _)| *source == guarantee.from);
         let then = match (is_held, guarantee.class) {
             (true, _) => format!("then `{}` is held up and reads nothing", net.name(guarantee.from)),
-            (false, Class::AtMostOnce) => "then records are dropped".to_owned(),
+            (false, Class::AtMost) => "then records are dropped".to_owned(),
             (false, _) => "nobody is held up".to_owned(),
         };
         let room = covers.map_or_else(

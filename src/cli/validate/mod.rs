@@ -26,6 +26,7 @@ use crate::graph::Graph;
 ///
 /// Of several files, also what is wrong between them: names, files and lines that they share.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "Examples:\n  fieldflow validate pipelines/\n  \
         fieldflow validate pipelines/demo.yaml --report --budget memory=64MiB,disk=8GiB,outage=24h\n  \
         fieldflow explain E0201")]
@@ -112,7 +113,9 @@ fn once(args: &Args, kinds: Kinds) -> Exit {
         Format::Json => output::data(format_args!("{}\n", json(args, &right, kinds, &report))),
         Format::Sarif => output::data(report.render_sarif() + "\n"),
         Format::Human => {
-            right.iter().for_each(|(_, graph)| tell(args, graph, kinds));
+            for (_, graph) in &right {
+                tell(args, graph, kinds);
+            }
             if !report.is_empty() {
                 output::message(report.render_human(output::coloured(&std::io::stderr())));
             }
@@ -133,7 +136,9 @@ fn tell(args: &Args, graph: &Graph, kinds: Kinds) {
     if args.report {
         output::data(graph.secrets.hide(&Analysis::of(graph).render_text(&lines())) + "\n");
     } else if args.plan {
-        lines().iter().for_each(|line| output::data(format_args!("{line}\n")));
+        for line in lines() {
+            output::data(format_args!("{line}\n"));
+        }
     }
 }
 
