@@ -99,11 +99,11 @@ impl EdgeEntry {
 )]
 pub(super) struct Structure {
     /// The version of the pipeline language: 1.
-    #[schemars(extend("enum" = [1]))]
+    #[schemars(extend("enum" = [1], "examples" = [1]))]
     version: u32,
     /// The pipeline's identity: lower-case letters, digits and hyphens, at most 63. All that it writes lies in a folder of
     /// this name, whatever else is changed in the file.
-    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"))]
+    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"), extend("examples" = ["boiler-house"]))]
     name: String,
     /// What the pipeline is for, in a line or two.
     description: Option<String>,
