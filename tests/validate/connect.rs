@@ -37,6 +37,22 @@ fn a_device_that_is_not_there_is_told_at_its_url() {
 }
 
 #[test]
+fn a_device_that_is_there_and_keeps_silent_gives_cause_for_doubt() {
+    let device = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = device.local_addr().unwrap().port();
+    let site = Site::of(&format!(
+        "version: 1\nname: x\nnodes:\n  plc:\n    type: modbus\n    url: tcp://127.0.0.1:{port}\n    timeout: 60s\n    tags:\n      t: {{ at: \"holding:0\" }}\n  out: {{ type: console }}\nedges: [plc -> out]\n"
+    ));
+    let args = ["validate", "--connect", "--within", "500ms", text(&site.file)];
+    let (code, _, said) = ask(&args);
+    assert!(code == 0 && said.contains("warning[W0601]: `t` was not read within 500ms"), "{said}");
+    assert!(said.contains("site.yaml:9:7"), "{said}");
+    let (code, _, _) = ask(&[args.as_slice(), &["--deny-warnings"]].concat());
+    assert_eq!(code, 1);
+    drop(device);
+}
+
+#[test]
 fn a_database_that_is_damaged_or_cannot_be_written_is_told_at_its_path() {
     let site = Site::of(
         "version: 1\nname: x\nnodes:\n  g: { type: generate, rate: 10, tags: { a: { counter: {} } } }\n  s: { type: sqlite, path: x.db }\n  f: { type: sqlite, path: /proc/none/f.db }\nedges:\n  - g -> s\n  - g -> f\n",

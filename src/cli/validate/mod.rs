@@ -117,7 +117,9 @@ fn once(args: &Args, kinds: Kinds) -> Exit {
                 tell(args, graph, kinds);
             }
             if !report.is_empty() {
-                output::message(report.render_human(output::coloured(&std::io::stderr())));
+                output::message(report.render_human(output::coloured(&std::io::stderr())).trim_end());
+                let code = report.diagnostics().first().map_or("E0201", |found| found.code.id);
+                output::message(format_args!("`fieldflow explain {code}` tells more of a code"));
             }
         }
     }
