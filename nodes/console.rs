@@ -1,10 +1,11 @@
 //! `console`: JSON lines on standard output.
 
 use std::io::{self, ErrorKind, Stdout, Write};
+use std::path::Path;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Node, NodeError, NodeSpec, Ports, Position, Role, Sink,
-    write_json_line,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Keeps, Node, NodeError, NodeSpec, Ports, Position, Role,
+    Sink, write_json_line,
 };
 use fieldflow_storage::Worker;
 use schemars::JsonSchema;
@@ -33,6 +34,10 @@ impl NodeSpec for Console {
 
     fn ports(_: &Config) -> Ports {
         Ports::sink(Carries::Any)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts { keeps: Keeps::Unconfirmed, ..Facts::default() }
     }
 
     fn build(_: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -10,6 +10,7 @@
 //! | [`golden`] | golden-file tests of whole pipelines, on virtual time |
 //! | [`runtime`] | plan → running: the loops that drive nodes, edges, acks, back-off, shutdown |
 //! | [`queue`] | the durable edges and what nodes keep: their file, its keeper, the pump |
+//! | [`analysis`] | what follows from a graph before it runs: guarantees, stalls, capacity, budgets |
 //! | [`graph`] | the checked graph: pure data, no I/O, no async |
 //! | [`config`] | YAML as a tree that knows the place of every key and value; the only user of the YAML crate |
 //! | [`diagnostics`] | the report: codes, places, excerpts, rendering |
@@ -20,7 +21,7 @@
 //!
 //! ```text
 //! main ──► nodes ──► contract
-//!  └─► cli ─► web, golden ─► runtime ─► queue, graph ─► config ─► diagnostics     (all may use contract and telemetry)
+//!  └─► cli ─► web, golden, analysis ─► runtime ─► queue, graph ─► config ─► diagnostics     (all may use contract and telemetry)
 //! ```
 //!
 //! # Invariants
@@ -35,6 +36,7 @@
 //!
 //! `tests/tidy.rs` holds the direction of imports, `clippy.toml` the bans, `tests/generated.rs` the schemas and tables.
 
+pub mod analysis;
 pub mod cli;
 pub mod config;
 pub mod diagnostics;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too: what they cannot have, they fail by")]
 
 mod cli;
+mod codes;
 mod diagnostics;
 mod generated;
 mod golden;
@@ -12,3 +13,4 @@ mod query;
 mod queue;
 mod runtime;
 mod tidy;
+mod validate;

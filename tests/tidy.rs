@@ -7,9 +7,10 @@ const LONGEST: usize = 400;
 
 /// Each room of `src/` with the rooms that it may import. `telemetry` and the contract are open to all but `diagnostics`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("cli", &["config", "diagnostics", "golden", "graph", "queue", "runtime", "telemetry", "web"]),
+    ("cli", &["analysis", "config", "diagnostics", "golden", "graph", "queue", "runtime", "telemetry", "web"]),
     ("web", &["telemetry"]),
     ("golden", &["config", "diagnostics", "graph", "runtime", "telemetry"]),
+    ("analysis", &["config", "diagnostics", "graph"]),
     ("runtime", &["graph", "queue", "telemetry"]),
     ("queue", &["telemetry"]),
     ("graph", &["config", "diagnostics"]),

@@ -4,64 +4,16 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{Audit, Clash, Clock, Links, Node, Notices, Ports, Probe, Probing, Role, Saved, Tally, Together};
+use crate::{BuildContext, BuildError, Clash, Facts, Looking, Node, Ports, Probe, Probing, Role, Together};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Where a node is built: its name, its places in the file system, and the clock.
-#[derive(Clone)]
-pub struct BuildContext {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The node's name in the file.
-    pub node: String,
-    /// The pipeline's own folder, for all that it writes.
-    pub data_dir: PathBuf,
-    /// The folder of the pipeline file, for what the file includes.
-    pub base_dir: PathBuf,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The node's own counters.
-    pub tally: Tally,
-    /// What the node keeps over a restart.
-    pub saved: Saved,
-    /// What the node wrote to devices.
-    pub audit: Audit,
-    /// Where its links stand.
-    pub links: Links,
-    /// What it has to say.
-    pub notices: Notices,
-}
-
-impl BuildContext {
-    /// A node by itself, as in a test or a bench: its files lie in this folder.
-    pub fn alone(node: &str, folder: &Path, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            pipeline: "alone".to_owned(),
-            node: node.to_owned(),
-            data_dir: folder.to_owned(),
-            base_dir: folder.to_owned(),
-            clock,
-            tally: Tally::default(),
-            saved: Saved::default(),
-            audit: Audit::default(),
-            links: Links::default(),
-            notices: Notices::default(),
-        }
-    }
-}
-
-/// A node could not be built; the message says why and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BuildError(pub String);
 
 /// A device that `simulate` serves in the place of the real one.
 pub trait Device: Send {
@@ -123,6 +75,20 @@ pub trait NodeSpec: Send + Sync + 'static {
     fn describe(nodes: &Together<'_, Self::Config>) -> Vec<String> {
         let _ = nodes;
         Vec::new()
+    }
+
+    /// What can be told of the node before it runs, for the report of `validate`. Reads the files that the options include, which
+    /// lie in this folder, and does nothing else.
+    fn facts(config: &Self::Config, base_dir: &Path) -> Facts {
+        let _ = (config, base_dir);
+        Facts::default()
+    }
+
+    /// A look at what a node with these options would talk to, for `validate --connect`: it connects, reads, changes nothing, and
+    /// ends by itself within this time. Nothing is opened before the future is awaited. `None` if there is nothing to look at.
+    fn look(config: &Self::Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        let _ = (config, context, within);
+        Ok(None)
     }
 
     /// Makes the node. No network, no spawn, no file written: that is for `connect`.
@@ -197,6 +163,17 @@ pub trait Prepared: Send + Sync {
     /// See [`NodeSpec::check_input`].
     fn check_input(&self, is_durable: bool, findings: &mut Findings) {
         let _ = (is_durable, findings);
+    }
+
+    /// See [`NodeSpec::facts`].
+    fn facts(&self, base_dir: &Path) -> Facts {
+        let _ = base_dir;
+        Facts::default()
+    }
+    /// See [`NodeSpec::look`].
+    fn look(&self, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        let _ = (context, within);
+        Ok(None)
     }
     /// See [`NodeSpec::build`].
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError>;
@@ -316,6 +293,14 @@ impl<S: NodeSpec> Prepared for Ready<S> {
 
     fn check_input(&self, is_durable: bool, findings: &mut Findings) {
         S::check_input(&self.config, is_durable, findings);
+    }
+
+    fn facts(&self, base_dir: &Path) -> Facts {
+        S::facts(&self.config, base_dir)
+    }
+
+    fn look(&self, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        S::look(&self.config, context, within)
     }
 
     fn build(&self, context: &BuildContext) -> Result<Node, BuildError> {

@@ -38,7 +38,19 @@ impl TagSelector {
 
     /// Whether one of the patterns fits the tag's name.
     pub fn selects(&self, tag: Tag) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(tag.name()))
+        self.fits(tag.name())
+    }
+
+    /// Whether one of the patterns fits a name.
+    pub fn fits(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+}
+
+impl From<&str> for TagSelector {
+    /// One name or pattern.
+    fn from(pattern: &str) -> Self {
+        Self { patterns: vec![WildMatch::new(pattern)] }
     }
 }
 
@@ -72,6 +84,7 @@ impl JsonSchema for TagSelector {
                 { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
             ],
             "examples": ["press.*"],
+            "x-format": "tags",
         })
     }
 }

@@ -4,11 +4,12 @@ mod config;
 mod pace;
 mod signal;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Clock, Delivery, Findings, Node, NodeError, NodeSpec, Ports, Record,
-    Role, Source, Tag, Tally, Timestamp,
+    Batch, BuildContext, BuildError, Carries, Clock, Delivery, Facts, Findings, Node, NodeError, NodeSpec, Ports,
+    Record, Role, Source, Tag, Tags, Tally, Timestamp, Yield,
 };
 use tokio::time::Instant;
 
@@ -41,6 +42,17 @@ tags:
 
     fn ports(_: &Config) -> Ports {
         Ports::source(Carries::Values)
+    }
+
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let most = u64::from(config.batch);
+        let (yields, batch) = match config.rate {
+            // No record waits longer than a tenth of a second for its batch to fill.
+            Rate::PerSecond(rate) => (Yield::PerSecond(rate), most.min((rate / 10.0).ceil() as u64).max(1)),
+            Rate::Max => (Yield::AsTaken, most),
+        };
+        let tags = Tags::These(config.tags.keys().cloned().collect());
+        Facts { yields, batch: Some(batch), tags, ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

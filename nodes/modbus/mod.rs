@@ -13,7 +13,7 @@
 //! | a unit that is busy, broken or dead | `session`, `health` |
 //! | registers that the device does not have | `aside`, `isolate`, `learnt` |
 //! | when what is read, and as what it is told | `source`, `group`, `values`, `factor` |
-//! | a look at a device without a pipeline | `probe` |
+//! | a look at a device without a pipeline, and at all that one reads | `probe`, `look` |
 //! | the device that `simulate` serves, and how it misbehaves | `simulator`, `quirks` |
 //! | `modbus_write` | `write` |
 //!
@@ -43,6 +43,7 @@ mod line;
 mod line_config;
 #[cfg(test)]
 mod line_tests;
+mod look;
 mod opening;
 #[cfg(test)]
 mod peer;
@@ -71,8 +72,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Clash, Device, Findings, Node, NodeSpec, Ports, Probe, Probing, Role, Severity,
-    Together,
+    At, BuildContext, BuildError, Clash, Device, Facts, Findings, Looking, Node, NodeSpec, Ports, Probe, Probing, Role,
+    Severity, Tags, Together, Yield,
 };
 
 use self::aside::{Aside, Unit};
@@ -111,6 +112,13 @@ tags:
         Ports::source(config.carries())
     }
 
+    fn facts(config: &Config, base_dir: &Path) -> Facts {
+        let Ok(Settings { points, .. }) = settings(config, base_dir) else { return Facts::default() };
+        let rate = points.iter().map(|point| 1.0 / point.every.as_secs_f64()).sum();
+        let tags = points.into_iter().map(|point| point.name).collect();
+        Facts { yields: Yield::PerSecond(rate), tags: Tags::These(tags), ..Facts::default() }
+    }
+
     fn check(config: &Config, findings: &mut Findings) {
         config.resolve(None, findings);
     }
@@ -130,6 +138,10 @@ tags:
 
     fn describe(nodes: &Together<'_, Config>) -> Vec<String> {
         Shared::all(nodes).iter().flat_map(Shared::lines).collect()
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        look::begin(config, context, within).map(Some)
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -3,6 +3,7 @@
 //! One thread owns the connection ([`writer`]); the sink hands it batches and awaits the commit. The tables are for
 //! fieldflow, the view `samples` is for everybody else.
 
+mod look;
 mod moves;
 mod retention;
 mod rows;
@@ -13,13 +14,13 @@ mod upkeep;
 mod upkeep_tests;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Findings, Gather, Node, NodeError, NodeSpec,
-    Ports, Position, Role, Sink, Span, Tally,
+    At, Batch, BuildContext, BuildError, ByteSize, Carries, Cause, Clock, Disk, Facts, Findings, Gather, Keeps,
+    Looking, Node, NodeError, NodeSpec, Owned, Ports, Position, Role, Sink, Span, Tally, Thing,
 };
 use fieldflow_storage::{Durability, Format, Settings, Worker};
 use schemars::JsonSchema;
@@ -34,6 +35,9 @@ const FORMAT: Format = Format {
     what: "a store of fieldflow",
     migrations: &[include_str!("schema/1.sql"), include_str!("schema/2.sql")],
 };
+
+/// What a row of a number takes of the disk once it was sorted, in bytes: a test measures it.
+const ROW: f64 = 33.0;
 
 /// `type: sqlite`
 pub(crate) struct Sqlite;
@@ -114,6 +118,17 @@ impl NodeSpec for Sqlite {
         Ports::sink(Carries::Any).with_rejected()
     }
 
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let keeps = match config.durability {
+            Durability::Power => Keeps::Power,
+            Durability::Process => Keeps::Process,
+        };
+        let Retention { max_age, max_bytes } = config.retention;
+        let disk = Disk { record: ROW, max_bytes: max_bytes.map(|bytes| bytes.0), max_age: max_age.map(|age| age.0) };
+        let owns = vec![Owned { at: "path".into(), what: Thing::File(config.path.clone()) }];
+        Facts { keeps, positions: true, disk: Some(disk), owns, ..Facts::default() }
+    }
+
     fn check(config: &Config, findings: &mut Findings) {
         if config.path.file_name().is_none() {
             findings.error("path", "the path of a file is wanted here").help("path: plant.db");
@@ -125,6 +140,10 @@ impl NodeSpec for Sqlite {
             findings.error("ballast", "at most 1GiB: room to tidy up is all that is needed");
         }
         config.retention.check(findings);
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        Ok(Some(look::begin(config, context, within)))
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -7,11 +7,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Record, Role,
-    Tag, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, Node, NodeSpec, Outputs, Ports, Record,
+    Role, Tag, Timestamp, Transform, Value, Yield,
 };
 
 use self::config::Config;
@@ -42,6 +43,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Same).with_optional(ALARMS, Carries::Values).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -10,9 +10,11 @@ mod tests;
 
 use std::time::Duration;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Tag, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports, Quality,
+    Record, Role, Tag, Timestamp, Transform, Value, Yield,
 };
 
 use self::config::{Config, Output, Reset, Rule};
@@ -47,6 +49,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost).place(Place::Sums)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

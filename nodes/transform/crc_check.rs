@@ -6,9 +6,11 @@ mod names;
 mod place;
 mod sums;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    TagSelector, Tally, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, TagSelector, Tally, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -129,6 +131,10 @@ on_fail: reject
     fn ports(config: &Config) -> Ports {
         let takes = if config.encoding == Written::Binary { Carries::Bytes } else { Carries::Any };
         Ports::transform(takes, Carries::Same).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record, Role,
-    Span, TagMap, TagSelector, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
+    Role, Span, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +47,10 @@ impl NodeSpec for Dedupe {
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Tag, TagSelector,
+    At, BuildContext, BuildError, Carries, Facts, Findings, Node, NodeSpec, Ports, Role, Tag, TagSelector, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -104,6 +104,10 @@ labels: { site: hall-3 }
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,8 +1,10 @@
 //! `filter`: lets pass what is wanted and lets go what is not.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagMap, TagSelector, Tally, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality,
+    Record, Role, TagMap, TagSelector, Tally, Transform, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -58,6 +60,10 @@ drop: { tags: \"oven.debug.*\" }
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

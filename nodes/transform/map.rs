@@ -1,8 +1,10 @@
 //! `map`: values worked out by an expression.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Tally, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality,
+    Record, Role, TagSelector, Tally, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -107,6 +109,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Span, TagMap, TagSelector, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, Node, NodeSpec, Outputs, Place, Ports,
+    Quality, Record, Role, Span, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -65,6 +67,10 @@ max_gap: 1m
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each).place(Place::Sums)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,8 +1,10 @@
 //! `quality`: overrides qualities, and holds back what is not good enough.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality,
+    Record, Role, TagSelector, Transform, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,6 +65,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Level, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, Node, NodeSpec, Outputs, Place, Ports,
+    Quality, Record, Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,6 +75,10 @@ as: \"{tag}.per_minute\"
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost).place(Place::Sums)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity, Tag, TagSelector,
+    At, BuildContext, BuildError, Carries, Facts, Findings, Node, NodeSpec, Ports, Role, Severity, Tag, TagSelector,
+    Yield,
 };
 use regex_lite::Regex;
 use schemars::JsonSchema;
@@ -71,6 +74,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,8 +1,10 @@
 //! `round`: no more digits than mean anything.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality,
+    Record, Role, TagSelector, Transform, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -71,6 +73,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

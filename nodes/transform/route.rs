@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Port, PortName, Ports,
-    Record, Role, TagMap, Tally, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Port, PortName,
+    Ports, Record, Role, TagMap, Tally, Transform, Yield,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -122,6 +124,10 @@ routes:
         names.extend((config.otherwise == Otherwise::Port).then_some(OTHERWISE));
         let port = |name: &str| Port { name: name.to_owned().into(), carries: Carries::Same, required: true };
         Ports { input: Some(Carries::Any), outputs: names.into_iter().map(port).collect() }.with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,8 +1,10 @@
 //! `scale`: from what the device counts in to what people read.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports,
+    Quality, Record, Role, TagSelector, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -100,6 +102,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each).place(Place::Scales)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -3,8 +3,11 @@
 mod line;
 mod sorter;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Quality, Role, Span, TagSelector, Value,
+    At, BuildContext, BuildError, Carries, Facts, Findings, Node, NodeSpec, Ports, Quality, Role, Span, TagSelector,
+    Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -155,6 +158,10 @@ reorder: { records: 64, wait: 1s }
     fn ports(config: &Config) -> Ports {
         let takes = if config.counter.is_some() { Carries::Bytes } else { Carries::Values };
         Ports::transform(takes, Carries::Same).with_optional(EVENTS, Carries::Values).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -1,8 +1,10 @@
 //! `swinging_door`: lets go what a straight line between two records tells as well.
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Record, Role, Span,
-    TagSelector, Timestamp, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports,
+    Record, Role, Span, TagSelector, Timestamp, Transform, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -76,6 +78,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Same)
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::AtMost).place(Place::Thins).forgets()
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -10,9 +10,11 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Role, Tag, Timestamp,
-    Transform,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports, Role, Tag,
+    Timestamp, Transform, Yield,
 };
 
 use self::aggregate::{Aggregate, Needs};
@@ -43,6 +45,13 @@ of: [avg, max, good_percent]
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Values, Carries::Values).with_optional(LATE, Carries::Same).with_rejected()
+    }
+
+    fn facts(config: &Config, _: &Path) -> Facts {
+        // What is the same of all values and of those that differ is not disturbed by a filter before it.
+        let each = [Aggregate::Avg, Aggregate::Sum, Aggregate::Count, Aggregate::Stddev, Aggregate::P95];
+        let counts_each = config.of.iter().any(|aggregate| each.contains(aggregate));
+        Facts::renames(Yield::Unknown).place(if counts_each { Place::Sums } else { Place::Other }).forgets()
     }
 
     fn check(config: &Config, findings: &mut Findings) {

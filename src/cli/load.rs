@@ -4,38 +4,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Kinds, output};
+use crate::analysis::{Analysis, Budget, across};
 use crate::config::{self, PipelineFile, ProcessEnv};
 use crate::diagnostics::Report;
 use crate::graph::{self, Graph};
 
-/// Reads and checks a file; what is wrong with it goes into the report.
-pub(super) fn check(path: &Path, kinds: Kinds, report: &mut Report) -> Option<(PipelineFile, Graph)> {
+/// Reads and checks a file; what is wrong with it goes into the report. The graph, if nothing is wrong with this file.
+pub(super) fn check(path: &Path, kinds: Kinds, budget: &Budget, report: &mut Report) -> Option<(PipelineFile, Graph)> {
+    let errors_before = report.errors();
     let file = config::load(path, kinds, &ProcessEnv, report)?;
     let graph = graph::check(&file, report)?;
-    (!report.has_errors()).then_some((file, graph))
+    if report.errors() == errors_before {
+        Analysis::of(&graph).check(&file, budget, report);
+    }
+    (report.errors() == errors_before).then_some((file, graph))
 }
 
 /// Reads and checks all files for a verb that needs them right; prints what is wrong.
 pub(super) fn graphs(paths: &[PathBuf], kinds: Kinds) -> Result<Vec<Graph>, Exit> {
-    let mut graphs: Vec<Graph> = Vec::new();
     let mut report = Report::default();
-    for path in paths {
-        if let Some((_, graph)) = check(path, kinds, &mut report) {
-            if let Some(twin) = graphs.iter().find(|other| other.name == graph.name) {
-                let (name, one, two) = (&graph.name, twin.path.display(), path.display());
-                output::error(format_args!("{one} and {two} are both named `{name}`; a name is a pipeline's identity"));
-                return Err(Exit::No);
-            }
-            graphs.push(graph);
-        }
-    }
+    let check = |path: &PathBuf| check(path, kinds, &Budget::default(), &mut report);
+    let files: Vec<(PipelineFile, Graph)> = paths.iter().filter_map(check).collect();
+    across::check(&files, Path::new(""), kinds, &mut report);
     if !report.is_empty() {
         output::message(report.render_human(output::coloured(&std::io::stderr())));
     }
     match (report.has_errors(), report.is_unreadable()) {
         (_, true) => Err(Exit::Unasked),
         (true, _) => Err(Exit::No),
-        _ => Ok(graphs),
+        _ => Ok(files.into_iter().map(|(_, graph)| graph).collect()),
     }
 }
 

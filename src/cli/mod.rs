@@ -3,8 +3,10 @@
 //! Data goes to stdout, messages to stderr. Exit codes: 0 well, 1 the answer is no, 2 could not be asked.
 
 mod completions;
+mod explain;
 mod export;
 mod graph;
+mod init;
 mod load;
 mod nodes;
 mod output;
@@ -63,10 +65,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Init(init::Args),
     Run(run::Args),
     Validate(validate::Args),
     Test(test::Args),
     Record(record::Args),
+    Explain(explain::Args),
     Graph(graph::Args),
     Nodes(nodes::Args),
     Schema(schema::Args),
@@ -82,10 +86,12 @@ enum Verb {
 /// Runs the command line with these node types.
 pub fn main(kinds: Kinds) -> ExitCode {
     let exit = match Cli::parse().verb {
+        Verb::Init(args) => init::run(&args, kinds),
         Verb::Run(args) => run::run(&args, kinds),
         Verb::Validate(args) => validate::run(&args, kinds),
         Verb::Test(args) => test::run(&args, kinds),
         Verb::Record(args) => record::run(&args, kinds),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Graph(args) => graph::run(&args, kinds),
         Verb::Nodes(args) => nodes::run(&args, kinds),
         Verb::Schema(args) => schema::run(&args, kinds),

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fieldflow_contract::{NodeKind, Ports, Prepared};
+use fieldflow_contract::{At, NodeKind, Ports, Prepared};
 use schemars::JsonSchema;
 
 use crate::config::chain::Endpoint;
 use crate::config::edge::{Edge, EdgeOptions};
+use crate::config::require::Requirement;
+use crate::config::tree::Item;
 use crate::diagnostics::{Place, Secrets};
 
 /// A pipeline file whose structure was checked. Parts with errors are left out or marked; the errors are in the report.
 pub struct PipelineFile {
     /// The pipeline's name: its identity.
     pub name: String,
+    /// Where the name stands.
+    pub name_place: Option<Place>,
     /// What it is for.
     pub description: Option<String>,
     /// The file.
@@ -27,6 +31,8 @@ pub struct PipelineFile {
     pub edges: Vec<EdgeEntry>,
     /// Whether every edge could be read. If not, nothing can be said of what is missing.
     pub edges_complete: bool,
+    /// What it requires of its paths.
+    pub require: Vec<Requirement>,
     /// Whether nothing was wrong with the file.
     pub sound: bool,
     /// What must not be printed.
@@ -43,6 +49,15 @@ pub struct NodeEntry {
     pub kind: Option<&'static dyn NodeKind>,
     /// What was read of it, if nothing was wrong with it.
     pub ready: Option<ReadyNode>,
+    /// Its options with their places.
+    pub(super) item: Arc<Item>,
+}
+
+impl NodeEntry {
+    /// Where an option stands: its value, the key of a map or list, or the nearest above it that is in the file.
+    pub fn place_of(&self, at: &At) -> Place {
+        Place::new(&self.place.file, self.item.place_of(at, &self.place.span))
+    }
 }
 
 /// The options of a node with which nothing is wrong.
@@ -84,11 +99,11 @@ impl EdgeEntry {
 )]
 pub(super) struct Structure {
     /// The version of the pipeline language: 1.
-    #[schemars(extend("enum" = [1]))]
+    #[schemars(extend("enum" = [1], "examples" = [1]))]
     version: u32,
     /// The pipeline's identity: lower-case letters, digits and hyphens, at most 63. All that it writes lies in a folder of
     /// this name, whatever else is changed in the file.
-    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"))]
+    #[schemars(regex(pattern = r"^[a-z0-9-]{1,63}$"), extend("examples" = ["boiler-house"]))]
     name: String,
     /// What the pipeline is for, in a line or two.
     description: Option<String>,
@@ -98,6 +113,11 @@ pub(super) struct Structure {
     nodes: BTreeMap<String, serde_json::Value>,
     /// The edges: chains such as `plc -> scale -> store`, alone or as the key of a map with the options of every hop.
     edges: Vec<serde_json::Value>,
+    /// What must hold of paths from a source to a sink, such as `- plc -> store: no_loss`; `validate` reports what does not.
+    /// `no_loss`: no edge drops, the sink confirms what survives a power cut, and only what was under way in the last moment before a
+    /// kill or a power cut can be lost. `at_least_once`: not even that, for sources that send again what was not acknowledged.
+    /// `exactly_once`: as `no_loss`, and nothing that was taken onto the disk arrives twice.
+    require: Option<Vec<serde_json::Value>>,
 }
 
 /// What holds where nothing else is said.

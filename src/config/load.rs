@@ -13,7 +13,7 @@ use crate::config::file::{EdgeEntry, PipelineFile, Structure};
 use crate::config::schema::{self, Subject};
 use crate::config::substitute::Substitution;
 use crate::config::tree::{Entry, Item, Tree};
-use crate::config::{chain, nodes, parse, read};
+use crate::config::{chain, nodes, parse, read, require};
 use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
 /// Longest name of a pipeline.
@@ -40,14 +40,18 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
         Some(entry) => nodes::check(entry, kinds, &source, &base_dir, &edges, report),
         None => Vec::new(),
     };
+    let require = require::read(&root, &source, &nodes, report);
+    let name_place = root.entry("name").map(|entry| Place::new(&source, entry.value.span.clone()));
     Some(PipelineFile {
         name,
+        name_place,
         description: root.entry("description").and_then(|entry| entry.value.text()).map(str::to_owned),
         path: path.to_path_buf(),
         base_dir,
         nodes,
         edges,
         edges_complete,
+        require,
         sound: report.errors() == errors_before,
         secrets: report.secrets().clone(),
     })

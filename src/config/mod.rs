@@ -5,7 +5,7 @@
 //! | `read`, `parse`, `merge`, `scalar` | from a path to a tree; `parse` is the only user of the YAML crate |
 //! | `substitute`, `env` | puts in what comes from the environment and from files |
 //! | `schema` | checks the tree against a JSON Schema |
-//! | `load`, `nodes`, `chain`, `edge` | what is peculiar to a pipeline file |
+//! | `load`, `nodes`, `chain`, `edge`, `require` | what is peculiar to a pipeline file |
 //! | `document` | any other YAML document |
 //! | `published` | the JSON Schema for editors |
 //!
@@ -22,6 +22,7 @@ mod nodes;
 mod parse;
 mod published;
 mod read;
+mod require;
 mod scalar;
 mod schema;
 mod substitute;
@@ -35,3 +36,4 @@ pub use env::{Env, ProcessEnv};
 pub use file::{EdgeEntry, NodeEntry, PipelineFile, ReadyNode};
 pub use load::load;
 pub use published::pipeline_schema;
+pub use require::{Keep, Requirement};

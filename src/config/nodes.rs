@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use fieldflow_contract::{At, Clash, Finding, Findings, NodeKind, Severity, Together};
+use fieldflow_contract::{At, Clash, Finding, Findings, NodeKind, Severity, Step, Together};
 
 use crate::config::chain::is_name;
 use crate::config::edge::Storage;
@@ -60,7 +60,8 @@ impl Checker<'_> {
         }
         let kind = self.kind(entry).filter(|_| is_name(name));
         let ready = kind.and_then(|kind| self.ready(kind, entry));
-        NodeEntry { name: name.clone(), place: Place::new(self.source, entry.key.span.clone()), kind, ready }
+        let place = Place::new(self.source, entry.key.span.clone());
+        NodeEntry { name: name.clone(), place, kind, ready, item: Arc::new(entry.value.clone()) }
     }
 
     /// The type of the node, if it can be told.
@@ -139,6 +140,10 @@ impl Checker<'_> {
             }
         }
         for finding in findings.0 {
+            // What a misspelt key was to say is not missing as well.
+            if unknown_keys != 0 && lost_a_key(&entry.value, &item, &finding.at) {
+                continue;
+            }
             self.finding(code(&finding), finding, &item, &entry.key.span);
         }
         if self.report.errors() != errors_before {
@@ -194,6 +199,34 @@ impl Checker<'_> {
         let place = Place::new(self.source, span.clone());
         self.report.push(Diagnostic::new(code, message).at(place).maybe_help(help));
     }
+}
+
+/// Whether a key that is not known was taken out of the map at this path.
+fn lost_a_key(written: &Item, checked: &Item, at: &At) -> bool {
+    let (mut written, mut checked) = (written, checked);
+    // `type` is no option.
+    let mut more = 1;
+    for step in &at.0 {
+        let below = |item: &'_ Item| match (step, &item.value) {
+            (Step::Key(name), Tree::Map(entries)) => entries.iter().position(|entry| entry.key.value == *name),
+            (Step::Index(index), Tree::List(_)) => Some(*index),
+            _ => None,
+        };
+        let (Some(one), Some(other)) = (below(written), below(checked)) else { return false };
+        match (&written.value, &checked.value) {
+            (Tree::Map(ones), Tree::Map(others)) => match (ones.get(one), others.get(other)) {
+                (Some(one), Some(other)) => (written, checked) = (&one.value, &other.value),
+                _ => return false,
+            },
+            (Tree::List(ones), Tree::List(others)) => match (ones.get(one), others.get(other)) {
+                (Some(one), Some(other)) => (written, checked) = (one, other),
+                _ => return false,
+            },
+            _ => return false,
+        }
+        more = 0;
+    }
+    checked.entries().len() + more < written.entries().len()
 }
 
 fn code(finding: &Finding) -> &'static Code {

@@ -210,6 +210,13 @@ impl Builder<'_> {
             // The parser stands behind the tab that it complains of.
             start -= 1;
         }
+        if matches!(error.kind(), ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation) {
+            // What follows the tab is told; the tab itself is to be mended.
+            let line = self.source.text().get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+            let indent = self.source.text().get(line..).unwrap_or("");
+            let blank = indent.len() - indent.trim_start_matches([' ', '\t']).len();
+            start = indent.get(..blank).and_then(|blank| blank.find('\t')).map_or(start, |tab| line + tab);
+        }
         let next = self.source.text().get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         let bytes = start..start + next;
         let (message, help) = match error.kind() {

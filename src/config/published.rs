@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::edge::Edge;
 use crate::config::file::Structure;
+use crate::config::require::WORDS;
 
 /// The schema of a pipeline file with nodes of these types. Hover texts come from the doc comments of the options.
 pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
@@ -29,8 +30,16 @@ pub fn pipeline_schema(kinds: &[&'static dyn NodeKind]) -> Value {
         definitions.insert(format!("node.{}", kind.type_name()), schema);
     }
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-        merge(properties.get_mut("nodes"), json!({ "minProperties": 1, "additionalProperties": node(kinds) }));
+        merge(
+            properties.get_mut("nodes"),
+            json!({
+                "minProperties": 1,
+                "propertyNames": { "pattern": format!("^{NAME}$") },
+                "additionalProperties": node(kinds),
+            }),
+        );
         merge(properties.get_mut("edges"), json!({ "items": edge_line() }));
+        merge(properties.get_mut("require"), json!({ "items": requirement() }));
     }
     if let Some(root) = root.as_object_mut() {
         root.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
@@ -68,10 +77,14 @@ fn node(kinds: &[&'static dyn NodeKind]) -> Value {
     })
 }
 
+/// The name of a node. Not every editor knows letters beyond ASCII by a class, so those that cannot be in it are named.
+const NAME: &str = r"[^\s.:>]+";
+
 /// A line under `edges`.
 fn edge_line() -> Value {
-    let name = r"[\w-]+(\.[\w-]+)?";
-    let chain = format!(r"^ *{name}( *-> *{name})+ *$");
+    let name = format!(r"{NAME}(\.{NAME})?");
+    // It ends at a node, which has one input only.
+    let chain = format!("^ *{name}( *-> *{name})* *-> *{NAME} *$");
     json!({
         "anyOf": [
             { "type": "string", "pattern": chain, "examples": ["plc -> scale -> store"] },
@@ -84,6 +97,17 @@ fn edge_line() -> Value {
                 "additionalProperties": false,
             },
         ],
+    })
+}
+
+/// A line under `require`.
+fn requirement() -> Value {
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "patternProperties": { format!("^ *{NAME} *-> *{NAME} *$"): { "type": "string", "enum": WORDS.map(|(word, _)| word) } },
+        "additionalProperties": false,
     })
 }
 

@@ -33,6 +33,20 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Str
     (!names.is_empty() && names.len() <= 8).then(|| names.join(", "))
 }
 
+/// The names in backquotes with commas, up to as many as an option has words.
+fn all<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    (!names.is_empty() && names.len() <= 40).then(|| names.join(", "))
+}
+
+/// The help for a word that is not known: the nearest one, else all of them, for there is nothing else to go by.
+pub(crate) fn word_help(written: &str, known: &[&str]) -> Option<String> {
+    match nearest(written, known.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None => all(known.iter().copied()).map(|names| format!("known words: {names}")),
+    }
+}
+
 /// The help for a name that is not known: the nearest one, else the list of all, if it is short.
 pub(crate) fn help<'a>(written: &str, known: &[&'a str], what: &str) -> (Option<&'a str>, Option<String>) {
     match nearest(written, known.iter().copied()) {

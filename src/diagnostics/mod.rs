@@ -7,6 +7,7 @@ mod excerpt;
 mod human;
 mod json;
 mod report;
+mod sarif;
 mod secrets;
 mod source;
 

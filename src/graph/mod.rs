@@ -106,4 +106,10 @@ impl Graph {
             options: &edge.weight.options,
         })
     }
+
+    /// The edges with the numbers of their nodes, counted from 0 in the order of the file.
+    pub fn numbered_edges(&self) -> impl Iterator<Item = (GraphEdge<'_>, usize, usize)> {
+        let ends = self.wired.raw_edges().iter().map(|edge| (edge.source().index(), edge.target().index()));
+        self.edges().zip(ends).map(|(edge, (from, to))| (edge, from, to))
+    }
 }

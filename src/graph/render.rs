@@ -62,12 +62,6 @@ impl Graph {
         text.push_str("}\n");
         text
     }
-
-    /// The edges with the numbers of their nodes.
-    fn numbered_edges(&self) -> impl Iterator<Item = (GraphEdge<'_>, usize, usize)> {
-        let ends = self.wired.raw_edges().iter().map(|edge| (edge.source().index(), edge.target().index()));
-        self.edges().zip(ends).map(|(edge, (from, to))| (edge, from, to))
-    }
 }
 
 /// `block 8192`, `drop_oldest 100, 64MiB`.

@@ -19,10 +19,13 @@ mod writer;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Device, Findings, Node, NodeSpec, Ports, Role, Severity,
+    At, BuildContext, BuildError, Carries, Device, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role, Seen,
+    Severity, Sink,
 };
+use tokio::time::timeout;
 
 use self::config::{Config, Settings};
 use self::writer::Writer;
@@ -52,6 +55,10 @@ tags:
         Ports::sink(Carries::Any).with_rejected()
     }
 
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts { keeps: Keeps::Confirmed, remote: true, ..Facts::default() }
+    }
+
     fn check(config: &Config, findings: &mut Findings) {
         config.resolve(findings);
     }
@@ -62,6 +69,20 @@ tags:
         {
             findings.error(At::from("tls").key(option), why);
         }
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        let mut writer = Writer::new(config, settings(config)?, context)?;
+        Ok(Some(Box::pin(async move {
+            let mut seen = Seen::default();
+            match timeout(within, writer.connect()).await {
+                Ok(Ok(())) => seen.said.push("connected; nothing was written".to_owned()),
+                Ok(Err(error)) => _ = seen.findings.error("url", format!("cannot connect: {error}")),
+                Err(_) => _ = seen.findings.error("url", format!("no connection within {within:?}")),
+            }
+            writer.close().await;
+            seen
+        })))
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -2,9 +2,11 @@
 
 mod convert;
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Quality, Record,
-    Role, TagSelector, Transform,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Ports, Quality,
+    Record, Role, TagSelector, Transform, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -121,6 +123,10 @@ rules:
 
     fn ports(_: &Config) -> Ports {
         Ports::transform(Carries::Any, Carries::Any).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -5,9 +5,11 @@ mod text;
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 
+use std::path::Path;
+
 use fieldflow_contract::{
-    At, Batch, BuildContext, BuildError, Carries, Cause, Findings, Node, NodeSpec, Outputs, Ports, Record, Role, Tag,
-    TagSelector, Tally, Transform, Value,
+    At, Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports,
+    Record, Role, Tag, TagSelector, Tally, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -146,6 +148,10 @@ field: \"{tag[-1]}\"
         // What is not selected may be bytes.
         let gives = if config.tags.is_some() { Carries::Any } else { Carries::Values };
         Ports::transform(Carries::Any, gives).with_rejected()
+    }
+
+    fn facts(_: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost).place(Place::Renders)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::run::Signals;
 use super::{Exit, Kinds, load, output};
+use crate::analysis::Budget;
 use crate::diagnostics::Report;
 use crate::golden::{self, Coverage, Judging, Verdict};
 use crate::graph::Graph;
@@ -170,7 +171,7 @@ fn test(args: &Args, found: Vec<golden::Found>, kinds: Kinds, stop: &AtomicBool)
     let mut todo: Vec<(usize, Graph, PathBuf)> = Vec::new();
     for (at, one) in found.into_iter().enumerate() {
         let mut report = Report::default();
-        let checked = load::check(&one.pipeline, kinds, &mut report);
+        let checked = load::check(&one.pipeline, kinds, &Budget::default(), &mut report);
         let invalid = checked.is_none().then(|| report.render_human(false));
         if let Some((_, graph)) = checked {
             todo.extend(one.cases.into_iter().map(|case| (at, graph.clone(), case)));

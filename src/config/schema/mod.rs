@@ -189,11 +189,9 @@ impl<'a> Checker<'a> {
             return;
         }
         // Near a secret nothing is suggested: the suggestion would tell what it looks like.
-        let (_, help) = match item.value {
-            Tree::Substituted(_) => {
-                (None, suggest::listed(allowed.iter().copied()).map(|words| format!("known words: {words}")))
-            }
-            _ => suggest::help(written, allowed, "known words"),
+        let help = match item.value {
+            Tree::Substituted(_) => suggest::word_help("", allowed),
+            _ => suggest::word_help(written, allowed),
         };
         let shown = words::clip(if matches!(item.value, Tree::Substituted(_)) { "***" } else { written });
         let found = self.found(&codes::UNKNOWN_WORD, format!("`{shown}` is not a word for {}", self.here()), item, key);

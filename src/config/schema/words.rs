@@ -94,6 +94,12 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
         Tree::Int(_) | Tree::UInt(_) | Tree::Float(_) | Tree::Bool(_) if wants("string") => {
             Some(format!("put it in quotes: \"{}\"", clip(written)))
         }
+        Tree::Map(_) if wants("array") => {
+            Some("write a list: each element on a line of its own, behind `- `".to_owned())
+        }
+        Tree::List(_) if wants("object") => {
+            Some("write it without the hyphens, as `name: …`, each name once".to_owned())
+        }
         Tree::List(_) | Tree::Map(_) | Tree::Substituted(_) | Tree::Unknown => None,
         _ if wants("array") => Some(format!("put it in a list: [{}]", clip(written))),
         _ => None,

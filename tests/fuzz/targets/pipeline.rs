@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use fieldflow::analysis::{Analysis, Budget};
 use fieldflow::config::{self, ProcessEnv};
 use fieldflow::diagnostics::Report;
 use fieldflow::graph;
@@ -24,12 +25,18 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Some(file) = config::load(&FILE, BUILTIN, &ProcessEnv, &mut report)
         && let Some(graph) = graph::check(&file, &mut report)
     {
+        let analysis = Analysis::of(&graph);
+        let budget = Budget { memory: Some(1 << 20), disk: Some(1 << 20), outage: Some(std::time::Duration::from_secs(3600)) };
+        analysis.check(&file, &budget, &mut report);
+        analysis.render_text(&[]);
+        analysis.render_json(&[]);
         for kind in BUILTIN {
             let nodes = graph.nodes().filter(|node| node.kind.type_name() == kind.type_name());
-            let nodes = nodes.map(|node| (node.name.as_str(), &node.options)).collect();
+            let nodes = nodes.map(|node| (node.name.as_str(), &*node.prepared)).collect();
             kind.describe(&Together { nodes, base_dir: &graph.base_dir });
         }
     }
     report.render_human(false);
     report.render_json();
+    report.render_sarif();
 });

@@ -1,0 +1,146 @@
+//! What can be told of a node before it runs, for the report of `validate`: how much it brings, what it keeps, what it owns.
+//!
+//! What is not known is told as unknown, which every field begins as: a report that guesses is worth less than one that says so.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::At;
+
+/// What can be told of a node before it runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// How many records leave by each of its outputs.
+    pub yields: Yield,
+    /// The most records of one of its batches: for a source.
+    pub batch: Option<u64>,
+    /// The names of the tags that leave it.
+    pub tags: Tags,
+    /// What a transform does that matters for its place among others.
+    pub place: Place,
+    /// Whether a kill loses what it still holds although that was acknowledged, such as a window that is open.
+    pub forgets: bool,
+    /// For a sink: what a record that it acknowledged survives.
+    pub keeps: Keeps,
+    /// For a sink: whether it stores how far a durable edge is taken together with the records.
+    pub positions: bool,
+    /// For a sink: whether what it writes to is another machine, which can be away.
+    pub remote: bool,
+    /// For a sink: what it takes of the local disk.
+    pub disk: Option<Disk>,
+    /// What nobody else may use at the same time.
+    pub owns: Vec<Owned>,
+}
+
+/// How many records leave a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Yield {
+    /// That is not known before the run.
+    #[default]
+    Unknown,
+    /// So many a second.
+    PerSecond(f64),
+    /// As many as what comes behind it takes.
+    AsTaken,
+    /// One for each that comes in.
+    Each,
+    /// At most one for each that comes in.
+    AtMost,
+}
+
+/// The tags that leave a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// That is not known before the run.
+    #[default]
+    Unknown,
+    /// These and no others.
+    These(Vec<String>),
+    /// Those that come in.
+    Same,
+}
+
+/// What a transform does that matters for its place among others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing of the kind.
+    #[default]
+    Other,
+    /// It changes the scale of numbers.
+    Scales,
+    /// It lets go of numbers by how far they have moved.
+    Thins,
+    /// It works something out of all values of a tag, each of which counts alike.
+    Sums,
+    /// It makes text of records.
+    Renders,
+}
+
+/// What a record survives that a sink has acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keeps {
+    /// That is not known.
+    #[default]
+    Unknown,
+    /// Nobody confirms that it arrived.
+    Unconfirmed,
+    /// The other side has confirmed it; what it survives there is the other side's affair.
+    Confirmed,
+    /// A crash of the program, but not a power cut.
+    Process,
+    /// A power cut.
+    Power,
+}
+
+/// What a sink takes of the local disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Disk {
+    /// Bytes of a record, on an average.
+    pub record: f64,
+    /// The most bytes that it keeps, if that is limited.
+    pub max_bytes: Option<u64>,
+    /// The longest that it keeps a record, if that is limited.
+    pub max_age: Option<Duration>,
+}
+
+/// Something that one node owns and nobody else may use at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned {
+    /// The option that names it.
+    pub at: At,
+    /// What it is.
+    pub what: Thing,
+}
+
+/// What a node owns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Thing {
+    /// A file that it writes; a relative path begins at the pipeline's own folder.
+    File(PathBuf),
+    /// Something else, in words that name it whole: `the client id gw1 at mqtt://broker`.
+    Other(String),
+}
+
+impl Facts {
+    /// A transform of which so many records leave, with the same tags.
+    pub fn passes(yields: Yield) -> Self {
+        Self { yields, tags: Tags::Same, ..Self::default() }
+    }
+
+    /// A transform of which so many records leave, with tags of its own making.
+    pub fn renames(yields: Yield) -> Self {
+        Self { yields, ..Self::default() }
+    }
+
+    /// The same, of a transform that belongs to this place.
+    #[must_use]
+    pub fn place(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The same, of a node that a kill makes forget what it holds.
+    #[must_use]
+    pub fn forgets(self) -> Self {
+        Self { forgets: true, ..self }
+    }
+}
