@@ -17,7 +17,7 @@ use super::tags::{Point, TagOptions};
 ///
 /// Each change comes with the quality and the time that the server gives it. What a server sent and this node did not get is
 /// asked for again (Republish); what cannot be had that way is had from the history of the server, for tags of which it keeps
-/// one; what is lost is told: one record of `bad:data_lost` for each tag. While the link
+/// one, as far as that goes; what is lost is told: one record of `bad:data_lost` for each tag. While the link
 /// is down each tag says so once; afterwards each has a value again, as of the time of the return if it did not change. The
 /// connection is never given up.
 ///

@@ -23,6 +23,8 @@ use super::source::Subscriber;
 const AT_ONCE: (usize, u32) = (10, 1000);
 /// Most values that are had to fill the holes of one loss. They wait in memory until they are taken.
 const MOST: usize = 200_000;
+/// Ticks of 100 ns.
+const YEAR: i64 = 366 * 86_400 * 10_000_000;
 /// The bit of an access level that says that there is a history to be read.
 const HISTORY: u8 = 0x04;
 /// The longest hole that is looked for; a server's clock may be wrong by less.
@@ -76,8 +78,12 @@ impl Subscriber {
                     if self.tell_history(place, since, values, &mut records) && is_first {
                         holes.retain(|hole| *hole != place);
                     }
+                    let last = values.last().and_then(|value| value.source_timestamp).filter(|last| since < *last);
                     if !result.continuation_point.is_null_or_empty() && !values.is_empty() {
                         more.push((place, since, result.continuation_point));
+                    } else if let Some(last) = last.filter(|_| AT_ONCE.1 as usize <= values.len()) {
+                        // Some servers say nothing of what they have left out.
+                        more.push((place, last, ByteString::null()));
                     }
                 }
                 self.server.tally.add("history_value", records.len() as u64);
@@ -136,8 +142,8 @@ impl Session {
         let details = ReadRawModifiedDetails {
             is_read_modified: false,
             start_time: start,
-            // No end: as many as there are, so many at a time.
-            end_time: DateTime::null(),
+            // Some servers go back in time if there is no end.
+            end_time: DateTime::from(start.checked_ticks().saturating_add(YEAR)),
             num_values_per_node: AT_ONCE.1,
             return_bounds: false,
         };

@@ -80,3 +80,27 @@ async fn a_server_that_stands_still_is_noticed_and_heard_when_it_goes_on() {
     println!("heard again after {:?}", back.elapsed());
     pipeline.stop().await;
 }
+
+#[tokio::test]
+async fn tags_that_are_read_say_once_that_the_server_is_gone_and_are_read_again() {
+    let _turn = TURN.lock().await;
+    let port = port_that_no_client_gets();
+    let options = ["--every", "50"];
+    let Some(server) = Server::at(port, &options).await else { return };
+    let tags = tags();
+    let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (*tag, options.as_str())).collect();
+    let mut pipeline = pipeline(&server, "    every: 100ms\n    timeout: 1s\n", &listed);
+    until_each(&mut pipeline, true, Instant::now() + Duration::from_secs(20)).await;
+    server.signal("STOP").await;
+    // One that stands still is noticed by the answer that does not come.
+    let bad = until_each(&mut pipeline, false, Instant::now() + RECOVERY).await;
+    assert_eq!(bad.iter().filter(|record| record.quality == "bad:timeout").count(), TAGS.len(), "{bad:?}");
+    server.signal("CONT").await;
+    until_each(&mut pipeline, true, Instant::now() + RECOVERY).await;
+    server.kill().await;
+    let bad = until_each(&mut pipeline, false, Instant::now() + RECOVERY).await;
+    assert_eq!(bad.iter().filter(|record| record.quality != "good").count(), TAGS.len(), "once a tag: {bad:?}");
+    let _server = Server::at(port, &options).await.unwrap();
+    until_each(&mut pipeline, true, Instant::now() + RECOVERY).await;
+    pipeline.stop().await;
+}

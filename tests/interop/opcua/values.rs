@@ -173,3 +173,24 @@ async fn a_counter_comes_without_a_gap() {
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
     pipeline.stop().await;
 }
+
+#[tokio::test]
+async fn a_storm_of_messages_is_taken_without_a_gap() {
+    let _turn = TURN.lock().await;
+    let Some(server) = Server::start(&["--items", "100", "--every", "20"]).await else { return };
+    let tags: Vec<(String, String)> = (0..100).map(|n| (format!("i{n}"), plant(&format!("item{n}")))).collect();
+    let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (tag.as_str(), options.as_str())).collect();
+    let options = "    publishing: 1ms\n    sampling: 0s\n    queue: 10000\n";
+    let mut pipeline = pipeline(&server, options, &listed);
+    let records = within(&mut pipeline, Duration::from_secs(5)).await;
+    let mut last = std::collections::BTreeMap::new();
+    for record in &records {
+        let value = number(record).unwrap_or_else(|| panic!("{record:?}: {}", pipeline.said()));
+        if let Some(before) = last.insert(record.tag.as_str(), value) {
+            assert_eq!(value, before + 1, "{}: {}", record.tag, pipeline.said());
+        }
+    }
+    println!("{} values in 5 s", records.len());
+    assert!(1000 < records.len() && last.len() == 100, "{}", records.len());
+    pipeline.stop().await;
+}
