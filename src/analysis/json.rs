@@ -10,7 +10,8 @@ impl Analysis<'_> {
     /// What follows from the pipeline, as one object.
     pub fn render_json(&self, lines: &[String]) -> Value {
         let net = &self.net;
-        let names = |nodes: &[usize]| nodes.iter().map(|node| net.name(*node)).collect::<Vec<_>>();
+        let names =
+            |nodes: &[usize]| nodes.iter().take(super::MOST_TOLD).map(|node| net.name(*node)).collect::<Vec<_>>();
         let paths = self.guarantees().map(|path| {
             let word = match path.class {
                 Class::AtMost => "at_most_once",
@@ -25,7 +26,7 @@ impl Analysis<'_> {
             })
         });
         let stalls = self.stalls().map(|stall| {
-            let held = stall.held.iter();
+            let held = stall.held.iter().take(super::MOST_TOLD);
             json!({
                 "sink": net.name(stall.sink), "starved": names(&stall.starved), "free": names(&stall.free),
                 "held": held.map(|(source, after)| {

@@ -91,9 +91,13 @@ impl<'a> Net<'a> {
 
     /// Which nodes can be reached from one, over edges that are let pass.
     pub(super) fn reached(&self, from: usize, passes: impl Fn(&Hop<'_>) -> bool) -> Vec<bool> {
+        self.reached_from(vec![from], passes)
+    }
+
+    /// Which nodes can be reached from any of these.
+    pub(super) fn reached_from(&self, mut next: Vec<usize>, passes: impl Fn(&Hop<'_>) -> bool) -> Vec<bool> {
         let mut seen = vec![false; self.nodes.len()];
-        let mut next = vec![from];
-        seen[from] = true;
+        next.iter().for_each(|node| seen[*node] = true);
         while let Some(node) = next.pop() {
             for edge in &self.out_of[node] {
                 let hop = &self.edges[*edge];

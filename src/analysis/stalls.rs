@@ -37,11 +37,7 @@ impl Stall {
         let of = |source: &usize| held[*source].map(|Held(after)| (*source, after));
         let stopped: Vec<(usize, Option<Duration>)> = sources.iter().filter_map(of).collect();
         let free = sources.into_iter().filter(|source| held[*source].is_none()).collect();
-        let mut starved = vec![false; net.nodes.len()];
-        for (source, _) in &stopped {
-            let reached = net.reached(*source, |_| true);
-            starved.iter_mut().zip(reached).for_each(|(starved, reached)| *starved |= reached);
-        }
+        let starved = net.reached_from(stopped.iter().map(|(source, _)| *source).collect(), |_| true);
         let others = (0..net.nodes.len()).filter(|node| *node != sink && net.role(*node) == Role::Sink);
         Self { sink, held: stopped, free, starved: others.filter(|node| starved[*node]).collect() }
     }

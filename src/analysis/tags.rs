@@ -14,9 +14,9 @@ use crate::diagnostics::{Diagnostic, Report, codes};
 type Known = Option<Arc<BTreeSet<String>>>;
 
 /// How often a tag is compared with a pattern, at the most: a hostile file has thousands of both.
-const MOST_COMPARED: usize = 2_000_000;
+const MOST_COMPARED: usize = 400_000;
 /// The same in search of what was meant, which takes longer.
-const MOST_SUGGESTED: usize = 200_000;
+const MOST_SUGGESTED: usize = 40_000;
 
 /// Warns of each selector that fits no tag which comes to its node.
 pub(super) fn check(net: &Net<'_>, file: &PipelineFile, report: &mut Report) {

@@ -98,16 +98,14 @@ impl Analysis<'_> {
         text.push_str("\nwho holds up whom\n");
         for stall in self.stalls() {
             let net = &self.net;
-            let names = |nodes: &[usize]| {
-                nodes.iter().map(|node| format!("`{}`", net.name(*node))).collect::<Vec<_>>().join(", ")
-            };
+            let names = |nodes: &[usize]| listed(nodes.iter().map(|node| format!("`{}`", net.name(*node))));
             let held = stall.held.iter().map(|(source, after)| match after {
                 Some(after) => format!("`{}` after {}", net.name(*source), length(*after)),
                 None => format!("`{}`", net.name(*source)),
             });
-            let mut told = match held.collect::<Vec<_>>() {
+            let mut told = match listed(held) {
                 held if held.is_empty() => "holds up nobody".to_owned(),
-                held => format!("holds up {}", held.join(", ")),
+                held => format!("holds up {held}"),
             };
             if !stall.starved.is_empty() {
                 let _ = write!(told, "; then {} gets nothing of that either", names(&stall.starved));
@@ -166,6 +164,16 @@ impl Analysis<'_> {
         text.push_str("  memory: the most that edges can hold of numbers; texts and bytes take more\n");
         text.push_str("  covers: for how long what comes has room while nothing leaves, at least\n");
     }
+}
+
+/// The first of these with commas, and how many more there are.
+fn listed(mut all: impl ExactSizeIterator<Item = String>) -> String {
+    const SHOWN: usize = 10;
+    let mut shown: Vec<String> = all.by_ref().take(SHOWN).collect();
+    if all.len() != 0 {
+        shown.push(format!("and {} more", all.len()));
+    }
+    shown.join(", ")
 }
 
 /// A lead and a text behind it, folded so that the text stands in a column of its own.
