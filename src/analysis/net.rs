@@ -97,7 +97,9 @@ impl<'a> Net<'a> {
     /// Which nodes can be reached from any of these.
     pub(super) fn reached_from(&self, mut next: Vec<usize>, passes: impl Fn(&Hop<'_>) -> bool) -> Vec<bool> {
         let mut seen = vec![false; self.nodes.len()];
-        next.iter().for_each(|node| seen[*node] = true);
+        for node in &next {
+            seen[*node] = true;
+        }
         while let Some(node) = next.pop() {
             for edge in &self.out_of[node] {
                 let hop = &self.edges[*edge];

@@ -53,10 +53,17 @@ impl<T> Rules<T> {
     }
 }
 
+/// How often one rule is compared with another: a hostile file has thousands of rules.
+const MOST_COMPARED: usize = 500_000;
+
 /// Warns of rules that are never used, because one before them names all of their tags. They stand in `rules`, each with `tags`.
 pub(crate) fn check_order<'a>(rules: impl IntoIterator<Item = &'a TagSelector>, findings: &mut Findings) {
-    let mut before: Vec<&TagSelector> = Vec::new();
+    let (mut before, mut compared): (Vec<&TagSelector>, usize) = (Vec::new(), 0);
     for (n, tags) in rules.into_iter().enumerate() {
+        compared += before.len();
+        if MOST_COMPARED < compared {
+            return;
+        }
         if let Some(first) = before.iter().position(|earlier| earlier.covers(tags)) {
             let at = |n| At::from("rules").index(n).key("tags");
             findings
