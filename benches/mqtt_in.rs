@@ -52,19 +52,21 @@ fn main() {
 
 fn options(broker: &Mosquitto) -> Value {
     json!({
-        "url": format!("mqtt://127.0.0.1:{}", broker.port), "topics": ["bench/#"], "payload": "number", "client_id": "bench",
+        "url": format!("mqtt://127.0.0.1:{}", broker.port), "topics": ["bench/#"], "payload": "json", "client_id": "bench",
     })
 }
 
 /// The node by itself: each batch is acknowledged as soon as it is counted.
 fn counted(bench: &Bench, broker: &Mosquitto) -> u64 {
     let folder = bench.fresh();
-    two_workers().block_on(async {
-        let source = node("mqtt", options(broker), &folder);
-        let Node::Source(mut source) = source else { panic!("mqtt is a source") };
+    let Node::Source(mut source) = node("mqtt", options(broker), &folder) else { panic!("mqtt is a source") };
+    let runtime = two_workers();
+    runtime.block_on(async {
         source.connect().await.expect("the broker is there");
         source.close().await;
-        broker.fill();
+    });
+    broker.fill(bench);
+    runtime.block_on(async {
         let began = Instant::now();
         source.connect().await.expect("the broker is there");
         let mut count = 0;
@@ -81,7 +83,7 @@ fn counted(bench: &Bench, broker: &Mosquitto) -> u64 {
 
 /// The pipeline, from its first message to the last commit.
 fn committed(bench: &Bench, broker: &Mosquitto) -> u64 {
-    broker.fill();
+    broker.fill(bench);
     STORED.store(0, Ordering::Relaxed);
     let body = format!("nodes:\n  in: {}\n  store: {{ type: bench_store }}\nedges:\n  - in -> store\n", {
         let mut options = options(broker);
@@ -163,9 +165,7 @@ impl Mosquitto {
     fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
         let config = folder.join("mosquitto.conf");
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\nlog_dest none\n"
-        );
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_dest none\n");
         std::fs::write(&config, text).expect("the folder can be written");
         let mut command = Command::new(BROKER);
         command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -177,15 +177,14 @@ impl Mosquitto {
     }
 
     /// Publishes all messages; they wait for the client whose session is there.
-    fn fill(&self) {
-        let mut command = Command::new("mosquitto_pub");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-t", "bench/n", "-l"]);
-        let mut child = command.stdin(Stdio::piped()).spawn().expect("mosquitto_pub is installed");
-        let lines: String = (0..MESSAGES).map(|n| format!("{n}\n")).collect();
-        let mut stdin = child.stdin.take().expect("a pipe");
-        std::io::Write::write_all(&mut stdin, lines.as_bytes()).expect("it reads");
-        drop(stdin);
-        assert!(child.wait().expect("it ends").success());
+    fn fill(&self, bench: &Bench) {
+        let body = format!(
+            "nodes:\n  in: {{ type: generate, rate: max, count: {MESSAGES}, tags: {{ n: {{ counter: {{}} }} }} }}\n  \
+             out: {{ type: mqtt_forward, url: \"mqtt://127.0.0.1:{}\", topic: \"bench/{{tag}}\", in_flight: 100 }}\n\
+             edges:\n  - in -> out: {{ durable: false }}\n",
+            self.port
+        );
+        let _ = bench.run(&two_workers(), &body, std::future::pending());
     }
 }
 

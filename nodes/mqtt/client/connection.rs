@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use fieldflow_contract::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -108,6 +109,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Longest CONNACK, with whatever the broker says of itself.
 const CONNACK: u32 = 64 << 10;
 
+/// The broker's reason codes, or why there are none.
+pub(crate) type Answered = Result<Vec<u8>, Refusal>;
+
 /// See the module.
 pub(crate) struct Connection {
     /// What the broker allows.
@@ -196,9 +200,21 @@ impl Connection {
     }
 
     async fn ask(&self, control: impl FnOnce(Tell<Vec<u8>>) -> Control) -> Result<Vec<u8>, Refusal> {
-        let (tell, told) = oneshot::channel();
-        self.controls.send(control(tell)).await.map_err(|_| self.why())?;
-        told.await.map_err(|_| self.why())?
+        ask(&self.controls, control).await.unwrap_or_else(|| Err(self.why()))
+    }
+
+    /// Ends subscriptions, if any, and subscribes; the reason codes of the latter. Whoever waits for it has to take messages
+    /// meanwhile: a broker may send all that it has kept before it answers.
+    pub(crate) fn change(&self, gone: Vec<String>, filters: Vec<(String, u8)>) -> BoxFuture<'static, Answered> {
+        let (controls, ended) = (self.controls.clone(), Arc::clone(&self.ended));
+        Box::pin(async move {
+            let why = || ended.get().cloned().unwrap_or_else(super::sent::gone);
+            if !gone.is_empty() {
+                let told = ask(&controls, |tell| Control::Unsubscribe(gone, tell)).await;
+                told.unwrap_or_else(|| Err(why()))?;
+            }
+            ask(&controls, |tell| Control::Subscribe(filters, tell)).await.unwrap_or_else(|| Err(why()))
+        })
     }
 
     /// Waits for messages, and gives all that are there, up to `most`. Nothing is lost if this is dropped meanwhile.
@@ -234,6 +250,13 @@ impl Connection {
         let _ = timeout(GOODBYE, goodbye).await;
         self.tasks.shutdown().await;
     }
+}
+
+/// What became of something that was asked for; `None` at the end of the connection.
+async fn ask(controls: &mpsc::Sender<Control>, control: impl FnOnce(Tell<Vec<u8>>) -> Control) -> Option<Answered> {
+    let (tell, told) = oneshot::channel();
+    controls.send(control(tell)).await.ok()?;
+    told.await.ok()
 }
 
 /// CONNECT and CONNACK.

@@ -54,7 +54,7 @@ pub(crate) use self::brokers::Client;
 #[cfg(feature = "fuzzing")]
 pub use self::codec::fuzzing::mqtt_packets;
 pub(crate) use self::codec::{Message, Properties, Qos, Version, Will};
-pub(crate) use self::connection::{Connection, Inbound, Publisher};
+pub(crate) use self::connection::{Answered, Connection, Inbound, Publisher};
 pub(crate) use self::options::{LinkConfig, Options, Secret};
 pub(crate) use self::reason::{Reaction, Refusal};
 #[cfg(test)]

@@ -109,6 +109,7 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         client: Client::new(options, context)?,
         connection: None,
         filters,
+        asked: None,
         is_subscribed: false,
         payload: config.payload,
         retained: config.retained,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    Batch, Cause, Clock, Delivery, NodeError, Notices, Quality, Record, Saved, Source, Tally, Timestamp,
+    Batch, BoxFuture, Cause, Clock, Delivery, NodeError, Notices, Quality, Record, Saved, Source, Tally, Timestamp,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::payload::Payload;
 use super::piece::{BATCH, Piece, Ready};
 use super::topics::{Named, Topics};
-use crate::mqtt::client::{Client, Connection, Inbound, Refusal, Version};
+use crate::mqtt::client::{Answered, Client, Connection, Inbound, Refusal, Version};
 
 /// How long to wait at the end for what is still on its way to the sinks.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -28,6 +28,8 @@ pub(super) struct Subscriber {
     pub(super) connection: Option<Connection>,
     /// Each with its byte of options.
     pub(super) filters: Vec<(String, u8)>,
+    /// The answer to the subscription, while it is awaited.
+    pub(super) asked: Option<BoxFuture<'static, Answered>>,
     /// Whether the broker has the subscriptions of this process already.
     pub(super) is_subscribed: bool,
     pub(super) payload: Payload,
@@ -52,6 +54,21 @@ pub(super) struct Subscriber {
     pub(super) notices: Notices,
 }
 
+/// What `read` waits for.
+enum Happened {
+    Came,
+    Answered(Vec<u8>),
+    Better(usize),
+}
+
+/// The answer that is awaited, if one is.
+async fn answer(asked: &mut Option<BoxFuture<'static, Answered>>) -> Answered {
+    let Some(answer) = asked else { return std::future::pending().await };
+    let codes = answer.await;
+    *asked = None;
+    codes
+}
+
 impl Source for Subscriber {
     async fn connect(&mut self) -> Result<(), NodeError> {
         if let Some(connection) = self.connection.take() {
@@ -60,8 +77,9 @@ impl Source for Subscriber {
         self.publishing.abort_all();
         self.came.clear();
         self.ready.clear();
-        let connection = self.client.connect().await?;
-        if let Err(refusal) = self.subscribe(&connection).await {
+        self.asked = None;
+        let mut connection = self.client.connect().await?;
+        if let Err(refusal) = self.subscribe(&mut connection).await {
             self.client.lost(&refusal);
             connection.close().await;
             return Err(refusal.into());
@@ -88,20 +106,27 @@ impl Source for Subscriber {
             let Some(connection) = &mut self.connection else {
                 return Err(Refusal::link("the connection to the broker is not open").into());
             };
-            let better = tokio::select! {
-                received = connection.receive(&mut self.came, BATCH) => match received {
-                    Ok(()) => None,
-                    Err(refusal) => {
-                        self.client.lost(&refusal);
-                        return Err(refusal.into());
-                    }
-                },
-                place = self.client.better() => Some(place),
-            };
-            if let Some(place) = better {
-                self.go_back(place).await?;
-            } else {
+            if !self.came.is_empty() {
                 self.sort();
+                continue;
+            }
+            let happened = tokio::select! {
+                received = connection.receive(&mut self.came, BATCH) => received.map(|()| Happened::Came),
+                codes = answer(&mut self.asked) => codes.map(Happened::Answered),
+                place = self.client.better() => Ok(Happened::Better(place)),
+            };
+            let went_on = match happened {
+                Ok(Happened::Came) => Ok(()),
+                Ok(Happened::Answered(codes)) => self.granted(&codes),
+                Ok(Happened::Better(place)) => {
+                    self.go_back(place).await?;
+                    Ok(())
+                }
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = went_on {
+                self.client.lost(&refusal);
+                return Err(refusal.into());
             }
         }
     }
@@ -128,8 +153,9 @@ impl Source for Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribes, and ends the subscriptions of an earlier file that the session still has.
-    async fn subscribe(&mut self, connection: &Connection) -> Result<(), Refusal> {
+    /// Subscribes, and ends the subscriptions of an earlier file that the session still has. Waits for the answer or for a
+    /// message, which may come before it: those of a session that was kept, and retained ones.
+    async fn subscribe(&mut self, connection: &mut Connection) -> Result<(), Refusal> {
         let limits = Arc::clone(&connection.limits);
         if !limits.shared_available && self.filters.iter().any(|(filter, _)| filter.starts_with(super::filter::SHARE)) {
             return Err(Refusal::code("the broker refused the subscription", 0x9E, None));
@@ -137,30 +163,28 @@ impl Subscriber {
         if !limits.wildcard_available && self.filters.iter().any(|(filter, _)| filter.contains(['+', '#'])) {
             return Err(Refusal::code("the broker refused the subscription", 0xA2, None));
         }
-        let wanted: BTreeSet<&str> = self.filters.iter().map(|(filter, _)| filter.as_str()).collect();
-        let before = self.saved.load().and_then(|bytes| serde_json::from_slice::<BTreeSet<String>>(&bytes).ok());
-        let before = before.unwrap_or_default();
+        let mut gone = BTreeSet::new();
         if connection.session_present {
-            let gone: Vec<String> = before.iter().filter(|old| !wanted.contains(old.as_str())).cloned().collect();
-            if !gone.is_empty() {
-                connection.unsubscribe(gone).await?;
-            }
             // 3.1.1 would send all that it has kept once more.
             if self.is_subscribed && self.client.options.version == Version::V3 {
                 return Ok(());
             }
+            gone = self.saved.load().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+            gone.retain(|old: &String| !self.filters.iter().any(|(filter, _)| filter == old));
         }
-        let codes = connection.subscribe(self.filters.clone()).await?;
-        self.granted(&codes)?;
-        self.is_subscribed = true;
-        if let Ok(bytes) = serde_json::to_vec(&wanted) {
-            let _ = self.saved.store(bytes);
+        let mut asked = connection.change(gone.into_iter().collect(), self.filters.clone());
+        tokio::select! {
+            biased;
+            codes = &mut asked => self.granted(&codes?),
+            received = connection.receive(&mut self.came, BATCH) => {
+                self.asked = Some(asked);
+                received
+            }
         }
-        Ok(())
     }
 
     /// Looks at what the broker says to each filter. It is an error if it has granted none.
-    fn granted(&self, codes: &[u8]) -> Result<(), Refusal> {
+    fn granted(&mut self, codes: &[u8]) -> Result<(), Refusal> {
         let mut refused = Vec::new();
         for ((filter, options), code) in self.filters.iter().zip(codes) {
             let wanted = options & 3;
@@ -181,6 +205,11 @@ impl Subscriber {
                 self.tally.add("subscription_refused", 1);
                 self.notices.say(format!("{refusal}. The others are heard"));
             }
+        }
+        self.is_subscribed = true;
+        let wanted: BTreeSet<&str> = self.filters.iter().map(|(filter, _)| filter.as_str()).collect();
+        if let Ok(bytes) = serde_json::to_vec(&wanted) {
+            let _ = self.saved.store(bytes);
         }
         Ok(())
     }

@@ -325,3 +325,37 @@ async fn what_a_person_must_mend_is_said_once_and_tried_seldom() {
     assert_eq!((context.notices.last().len(), context.tally.snapshot()["person_must_act"]), (1, 1));
     assert!(context.links.snapshot()[0].trouble.as_ref().is_some_and(|why| why.contains("not authorised")));
 }
+
+/// Mosquitto 2.0.11 does so, and more than it was allowed to.
+#[tokio::test]
+async fn a_broker_may_send_all_that_it_has_kept_before_it_answers_the_subscription() {
+    let broker = Scripted::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&broker);
+    options["receive_maximum"] = json!(2);
+    let (mut node, _) = node(options, dir.path());
+    let serve = async {
+        let mut peer = broker.welcome(&[0x20, 3, 1, 0, 0]).await;
+        for id in 1..=9 {
+            peer.publish(b"t/a", 1, id, b"old").await;
+        }
+        let body = peer.expect(8).await;
+        for id in 1..=9 {
+            assert_eq!(peer.expect(4).await, [0, id]);
+        }
+        peer.send(&[0x90, 4, body[0], body[1], 0, 0x87]).await;
+        peer
+    };
+    let hear = async {
+        node.connect().await.unwrap();
+        // The answer is looked at whenever it comes.
+        loop {
+            match node.read().await {
+                Ok(more) => resolve(vec![more]),
+                Err(error) => break error.to_string(),
+            }
+        }
+    };
+    let (error, _peer) = tokio::join!(hear, serve);
+    assert!(error.contains("not authorised, 0x87"), "{error}");
+}
