@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use fieldflow_contract::{Owned, Thing};
+
 /// A way to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -94,6 +96,14 @@ impl fmt::Display for Address {
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path.as_deref().unwrap_or_default())
     }
+}
+
+/// A client id at each of these brokers, none of which lets two clients have it; none if the file leaves it to the node.
+pub(crate) fn client_ids<'a>(id: Option<&str>, urls: impl Iterator<Item = &'a str>) -> Vec<Owned> {
+    let Some(id) = id else { return Vec::new() };
+    let brokers = urls.filter_map(|url| Address::parse(url).ok());
+    let what = |broker: Address| Thing::Other(format!("the client id {id} at {}", broker.authority()));
+    brokers.map(|broker| Owned { at: "client_id".into(), what: what(broker) }).collect()
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ mod topic;
 
 use std::path::Path;
 
-use fieldflow_contract::{At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity};
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Carries, Facts, Findings, Keeps, Node, NodeSpec, Ports, Role, Severity,
+};
 
 use self::config::Config;
 use self::settings::Settings;
@@ -91,6 +93,11 @@ status: { topic: "status/{pipeline}" }
                 )
                 .help("set qos: 1, or `durable: false` on the edge if a loss does not matter");
         }
+    }
+
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let keeps = if config.qos() == Qos::AtMostOnce { Keeps::Unconfirmed } else { Keeps::Confirmed };
+        Facts { keeps, remote: true, owns: config.owns(), ..Facts::default() }
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

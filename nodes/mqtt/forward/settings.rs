@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{At, Findings, Severity, TagSelector};
+use fieldflow_contract::{At, Findings, Owned, Severity, TagSelector};
 
 use super::config::{Config, Payload, Sparkplug, Status, Uplink};
 use super::payload::Form;
 use super::topic;
-use crate::mqtt::client::{LinkConfig, Options, Qos, Tls, Version};
+use crate::mqtt::client::{LinkConfig, Options, Qos, Tls, Version, client_ids};
 use crate::mqtt::sparkplug::check_id;
 use crate::template::Template;
 
@@ -78,6 +78,11 @@ impl Config {
     /// Where the certificates are, if any are named.
     pub(super) fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
+    }
+
+    /// The client id at each broker.
+    pub(super) fn owns(&self) -> Vec<Owned> {
+        client_ids(self.client_id.as_deref(), self.url.as_deref().into_iter().chain(self.urls.iter().map(Uplink::url)))
     }
 
     /// The quality of service.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::filter;
 use super::payload::Payload;
-use crate::mqtt::client::{Address, LinkConfig, Options, Secret, Tls, Version};
+use crate::mqtt::client::{LinkConfig, Options, Secret, Tls, Version};
 
 /// Subscribes to topics of an MQTT broker; each message is a record.
 ///
@@ -208,16 +208,6 @@ impl Config {
     /// What leaves.
     pub(super) fn carries(&self) -> Carries {
         if self.payload == Payload::Bytes { Carries::Bytes } else { Carries::Values }
-    }
-
-    /// Whether both use one broker.
-    pub(super) fn meets(&self, other: &Self) -> bool {
-        let all = |config: &Self| -> Vec<String> {
-            let urls = config.url.iter().chain(&config.urls);
-            urls.filter_map(|url| Address::parse(url).ok().map(|address| address.authority())).collect()
-        };
-        let others = all(other);
-        all(self).iter().any(|one| others.contains(one))
     }
 
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.

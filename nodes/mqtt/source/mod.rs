@@ -29,7 +29,7 @@ pub use self::host::fuzzing::sparkplug;
 use std::path::Path;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Clash, Finding, Findings, Node, NodeSpec, Ports, Role, Severity, Tag, Together,
+    At, BuildContext, BuildError, Facts, Findings, Node, NodeSpec, Ports, Role, Severity, Tag,
 };
 
 use tokio::task::JoinSet;
@@ -41,7 +41,7 @@ use self::payload::Payload;
 use self::piece::Ready;
 use self::subscriber::Subscriber;
 use self::topics::Topics;
-use super::client::{Client, identity};
+use super::client::{Client, client_ids, identity};
 
 /// `type: mqtt`
 pub(crate) struct Mqtt;
@@ -74,22 +74,9 @@ payload: json
         }
     }
 
-    fn check_together(nodes: &Together<'_, Config>) -> Vec<Clash> {
-        let mut clashes = Vec::new();
-        for (node, (_, config)) in nodes.nodes.iter().enumerate() {
-            let before = nodes.nodes.iter().take(node).enumerate();
-            let same = |(_, (_, other)): &(usize, &(&str, &Config))| {
-                config.client_id.is_some() && other.client_id == config.client_id && other.meets(config)
-            };
-            if let Some((first, _)) = before.clone().find(same) {
-                let message = "two nodes have the same client id: the broker throws out each for the other".to_owned();
-                let help = Some("give each its own, or leave it out".to_owned());
-                let at = At::from("client_id");
-                let finding = Finding { severity: Severity::Error, at: at.clone(), message, help, related: None };
-                clashes.push(Clash { node, finding, others: vec![(first, at, "the other one".to_owned())] });
-            }
-        }
-        clashes
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let owns = client_ids(config.client_id.as_deref(), config.url.iter().chain(&config.urls).map(String::as_str));
+        Facts { owns, ..Facts::default() }
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
