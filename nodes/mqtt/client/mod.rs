@@ -49,7 +49,7 @@ mod websocket;
 mod websocket_tests;
 mod window;
 
-pub(crate) use self::address::client_ids;
+pub(crate) use self::address::{Address, client_ids};
 pub(crate) use self::brokers::Client;
 #[cfg(feature = "fuzzing")]
 pub use self::codec::fuzzing::mqtt_packets;

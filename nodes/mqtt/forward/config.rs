@@ -171,6 +171,10 @@ pub(super) struct Sparkplug {
     /// The device behind the edge node that a record belongs to, made of its tag as `topic` is, such as `{tag[0]}`. Default: the
     /// metrics are those of the edge node itself.
     pub(super) device: Option<String>,
+    /// The primary host: nothing is published to a broker before this host application is online there, by its STATE. When it
+    /// goes offline, the edge node says that it is gone and goes to the next broker of `urls`; what comes waits on the durable
+    /// edge. Default: no host is waited for.
+    pub(super) primary_host: Option<String>,
 }
 
 /// What a message looks like.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fieldflow_contract::{Batch, BuildContext, Quality, Record, Saved, Tag, TagMap, Timestamp, Value};
 
 use super::payload::{Draft, Drafts};
+use super::primary::Primary;
 use crate::mqtt::client::{Message, Qos};
 use crate::mqtt::sparkplug::{self, DataType, Datum, Metric, Payload, Topic, check_id};
 use crate::template::Template;
@@ -35,6 +36,8 @@ pub(super) struct EdgeNode {
     bd_seq: Option<u8>,
     seq: u8,
     saved: Saved,
+    /// The host that must be online, if one must.
+    pub(super) primary: Option<Primary>,
 }
 
 /// A metric, and its last value.
@@ -74,7 +77,13 @@ impl EdgeNode {
             bd_seq: None,
             seq: 0,
             saved: context.saved.clone(),
+            primary: None,
         }
+    }
+
+    /// The same, with a host that must be online.
+    pub(super) fn waiting_for(self, host: Option<String>) -> Self {
+        Self { primary: host.map(Primary::new), ..self }
     }
 
     /// What the broker is to say when it has lost this node. For each connection another one, that births can be told apart.
@@ -111,6 +120,7 @@ impl EdgeNode {
     /// A connection is open on which nothing was said yet.
     pub(super) fn connected(&mut self) {
         self.is_due = true;
+        self.primary.iter_mut().for_each(Primary::connected);
     }
 
     /// All births are to be said again.
@@ -124,8 +134,9 @@ impl EdgeNode {
         self.due.clear();
     }
 
-    /// Takes a command: the only one that a node has is to say its births.
+    /// Takes what the host says of itself, or a command: the only one that a node has is to say its births.
     pub(super) fn hear(&mut self, message: &Message) {
+        self.primary.iter_mut().for_each(|primary| primary.hear(message));
         if message.topic != self.commands() {
             return;
         }

@@ -5,6 +5,7 @@
 //! | the options | `config`, and what they resolve to: `settings` |
 //! | topics | `topic` |
 //! | from records to messages | `payload`, `edge_node` for Sparkplug |
+//! | the host that a Sparkplug edge node waits for | `primary` |
 //! | sending, acknowledgements, refusals | `sink`, `messages`, `answers` |
 //! | what it says of itself | `presence` |
 //! | links that do not carry everything | `narrow` |
@@ -24,6 +25,9 @@ mod payload;
 #[cfg(test)]
 mod payload_tests;
 mod presence;
+mod primary;
+#[cfg(test)]
+mod primary_tests;
 mod progress;
 mod settings;
 mod sink;

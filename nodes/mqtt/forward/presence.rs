@@ -1,6 +1,7 @@
 //! What the sink says of itself: that it is there, that it is gone, and the births of a Sparkplug edge node.
 
 use fieldflow_contract::NodeError;
+use tokio::time::{Instant, timeout_at};
 
 use super::link::{Link, UnderWay};
 use super::sink::{Forward, Kind};
@@ -47,9 +48,11 @@ impl Forward {
     pub(super) async fn introduction(&mut self, link: &mut Link) -> Result<Option<Message>, Refusal> {
         if let Kind::Sparkplug(node) = &mut self.kind {
             node.connected();
-            let codes = link.connection.subscribe(vec![(node.commands(), 1)]).await?;
-            if let Some(code) = codes.first().filter(|code| 0x80 <= **code) {
-                return Err(Refusal::code(format!("the broker refused `{}`", node.commands()), *code, None));
+            let state = node.primary.iter().map(|primary| (primary.topic().to_owned(), 1));
+            let filters: Vec<(String, u8)> = std::iter::once((node.commands(), 1)).chain(state).collect();
+            let codes = link.connection.subscribe(filters.clone()).await?;
+            if let Some(((filter, _), code)) = filters.iter().zip(&codes).find(|(_, code)| 0x80 <= **code) {
+                return Err(Refusal::code(format!("the broker refused `{filter}`"), *code, None));
             }
         }
         Ok(self.status(0))
@@ -74,6 +77,42 @@ impl Forward {
     pub(super) fn hear(&mut self) {
         if let (Some(link), Kind::Sparkplug(node)) = (&mut self.link, &mut self.kind) {
             link.heard().for_each(|message| node.hear(&message));
+        }
+    }
+
+    /// Waits until the primary host is online, for as long as it may take to open a connection.
+    pub(super) async fn host_comes(&mut self) -> Result<(), NodeError> {
+        let until = Instant::now() + self.client.options.timeout;
+        while self.why_silent().is_some() {
+            let Some(link) = &mut self.link else { break };
+            match timeout_at(until, link.listen()).await {
+                Ok(Ok(())) => self.hear(),
+                Ok(Err(refusal)) => return Err(self.lost(&refusal)),
+                Err(_) => break,
+            }
+        }
+        let Some(refusal) = self.why_silent() else { return Ok(()) };
+        self.tally.add("primary_host_offline", 1);
+        // Nothing was born here, so nothing has died.
+        if let Some(link) = self.link.take() {
+            link.connection.close().await;
+        }
+        Err(self.lost(&refusal))
+    }
+
+    /// Leaves the broker if the primary host is not online there any more.
+    pub(super) async fn host_is_there(&mut self) -> Result<(), NodeError> {
+        let Some(refusal) = self.why_silent() else { return Ok(()) };
+        self.tally.add("primary_host_offline", 1);
+        self.leave().await;
+        Err(self.lost(&refusal))
+    }
+
+    /// Why nothing may be published, if so.
+    fn why_silent(&self) -> Option<Refusal> {
+        match &self.kind {
+            Kind::Sparkplug(node) => node.primary.as_ref()?.refusal(),
+            Kind::Messages(_) => None,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) enum What {
     /// Messages of our own form.
     Messages { topic: Template, dots_to_levels: bool, form: Form, is_json: bool, is_text: bool },
     /// Those of a Sparkplug edge node.
-    Sparkplug { group: String, node: Option<String>, device: Option<Template>, name: Template },
+    Sparkplug { group: String, node: Option<String>, device: Option<Template>, host: Option<String>, name: Template },
 }
 
 impl Uplink {
@@ -252,13 +252,13 @@ impl Config {
     }
 
     fn edge_node(&self, findings: &mut Findings) -> Option<What> {
-        let Some(Sparkplug { group, node, device }) = &self.sparkplug else {
+        let Some(Sparkplug { group, node, device, primary_host }) = &self.sparkplug else {
             findings
                 .error("sparkplug", "`payload: sparkplug` needs to know which edge node this is")
                 .help("write sparkplug: { group: plant-1 }");
             return None;
         };
-        for (option, id) in [("group", Some(group)), ("node", node.as_ref())] {
+        for (option, id) in [("group", Some(group)), ("node", node.as_ref()), ("primary_host", primary_host.as_ref())] {
             if let Some(Err(why)) = id.map(|id| check_id(id)) {
                 let what = format!("that cannot be the name of a {option}: {why}");
                 findings.error(At::from("sparkplug").key(option), what);
@@ -275,7 +275,8 @@ impl Config {
             findings.error("qos", "no Sparkplug host takes QoS 2").help("write 1, or leave it out for 0");
         }
         let name = self.name(findings)?;
-        Some(What::Sparkplug { group: group.clone(), node: node.clone(), device: device.transpose().ok()?, name })
+        let (device, host) = (device.transpose().ok()?, primary_host.clone());
+        Some(What::Sparkplug { group: group.clone(), node: node.clone(), device, host, name })
     }
 
     fn limits(&self, findings: &mut Findings) {

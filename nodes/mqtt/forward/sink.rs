@@ -78,9 +78,9 @@ impl Forward {
                 let topics = Topics::new(topic, pipeline, dots_to_levels);
                 Kind::Messages(Box::new(Encoder::new(form, topics, pipeline)))
             }
-            What::Sparkplug { group, node, device, name } => {
+            What::Sparkplug { group, node, device, host, name } => {
                 let node = EdgeNode::new((group, node.unwrap_or_else(|| pipeline.clone())), device, name, context);
-                Kind::Sparkplug(Box::new(node))
+                Kind::Sparkplug(Box::new(node.waiting_for(host)))
             }
         };
         Ok(Self {
@@ -131,6 +131,7 @@ impl Sink for Forward {
         if let Some(message) = first.map_err(|refusal| self.lost(&refusal))? {
             self.tell(message).await?;
         }
+        self.host_comes().await?;
         self.births().await
     }
 
@@ -159,6 +160,7 @@ impl Sink for Forward {
         self.held.take_up(batches);
         self.sort(batches);
         self.hear();
+        self.host_is_there().await?;
         let outgoing = self.encode(batches);
         self.send(batches, &outgoing).await?;
         self.said = None;
@@ -177,6 +179,9 @@ impl Sink for Forward {
                 place = self.client.better() => return self.go_back(place).await,
             }
             self.hear();
+            if let Err(error) = self.host_is_there().await {
+                return error;
+            }
             if let Err(error) = self.births().await {
                 return error;
             }

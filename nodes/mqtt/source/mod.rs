@@ -28,9 +28,7 @@ pub use self::host::fuzzing::sparkplug;
 
 use std::path::Path;
 
-use fieldflow_contract::{
-    At, BuildContext, BuildError, Facts, Findings, Node, NodeSpec, Ports, Role, Severity, Tag,
-};
+use fieldflow_contract::{At, BuildContext, BuildError, Facts, Findings, Node, NodeSpec, Ports, Role, Severity, Tag};
 
 use tokio::task::JoinSet;
 
