@@ -27,7 +27,8 @@ async fn what_comes_new_does_not_wait_behind_a_backlog_and_each_of_the_two_is_in
     let written = sink.written();
     assert_eq!(written.len(), 4000);
     let new = written.iter().take(3500).filter(|number| **number < 1000).count();
-    assert_eq!(new, 2000, "all that is new has come long before the backlog is through");
+    // Without a lane of its own it were 1,500. What is new and finds no room in memory is left to the backlog.
+    assert!(1900 <= new, "what is new has come long before the backlog is through: {new}");
     let marked = sink.replayed.load(Ordering::SeqCst);
     assert!((3000..3200).contains(&marked), "{marked} were read from the disk");
     // What waited is in order among what came new.
