@@ -81,7 +81,7 @@ impl Pki {
         };
         let store = self.store();
         let (own, private) = (store.own_certificate_path(), store.own_private_key_path());
-        if self.looks_only && !(own.exists() && private.exists()) {
+        if self.looks_only && !own.exists() && !private.exists() {
             return Err(failed("there is none yet; it is made at the first start, without it nothing can be tried"));
         }
         self.folders().map_err(|error| failed(&error.to_string()))?;
