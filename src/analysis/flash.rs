@@ -86,10 +86,10 @@ impl Batches {
                 let hop = &net.edges[*edge];
                 let leaving = match (net.role(*node), facts.yields) {
                     (Role::Source, _) => facts.batches,
-                    (Role::Sink, _) => coming,
-                    (Role::Transform, _) if *hop.edge.port == *Port::REJECTED => coming,
-                    (Role::Transform, Yield::Each | Yield::AtMost) => coming,
-                    (Role::Transform, _) => None,
+                    // What is rejected came in.
+                    (Role::Sink, _) | (_, Yield::Each | Yield::AtMost) => coming,
+                    _ if *hop.edge.port == *Port::REJECTED => coming,
+                    _ => None,
                 };
                 // There is a record in each.
                 let records = rates.edges[*edge].most();
