@@ -14,6 +14,8 @@ pub struct Facts {
     pub yields: Yield,
     /// The most records of one of its batches: for a source.
     pub batch: Option<u64>,
+    /// How many batches leave it in a second: for a source, if that is known.
+    pub batches: Option<f64>,
     /// The names of the tags that leave it.
     pub tags: Tags,
     /// What a transform does that matters for its place among others.
@@ -97,6 +99,10 @@ pub enum Keeps {
 pub struct Disk {
     /// Bytes of a record, on an average.
     pub record: f64,
+    /// Bytes that are written for a record in all, on an average: more than it takes, as it goes through a log and is moved.
+    pub written: f64,
+    /// The shortest time between two commits, each of which writes a page at least.
+    pub commit: Duration,
     /// The most bytes that it keeps, if that is limited.
     pub max_bytes: Option<u64>,
     /// The longest that it keeps a record, if that is limited.

@@ -51,8 +51,9 @@ tags:
             Rate::PerSecond(rate) => (Yield::PerSecond(rate), most.min((rate / 10.0).ceil() as u64).max(1)),
             Rate::Max => (Yield::AsTaken, most),
         };
+        let batches = if let Yield::PerSecond(rate) = yields { Some(rate / batch as f64) } else { None };
         let tags = Tags::These(config.tags.keys().cloned().collect());
-        Facts { yields, batch: Some(batch), tags, ..Facts::default() }
+        Facts { yields, batch: Some(batch), batches, tags, ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

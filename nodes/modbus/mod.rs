@@ -113,10 +113,14 @@ tags:
     }
 
     fn facts(config: &Config, base_dir: &Path) -> Facts {
-        let Ok(Settings { points, .. }) = settings(config, base_dir) else { return Facts::default() };
+        let Ok(settings) = settings(config, base_dir) else { return Facts::default() };
+        // Each answer is a batch.
+        let plans = describe::describe(&settings);
+        let batches = plans.iter().map(|plan| plan.requests.len() as f64 / plan.every.as_secs_f64()).sum();
+        let points = settings.points;
         let rate = points.iter().map(|point| 1.0 / point.every.as_secs_f64()).sum();
         let tags = points.into_iter().map(|point| point.name).collect();
-        Facts { yields: Yield::PerSecond(rate), tags: Tags::These(tags), ..Facts::default() }
+        Facts { yields: Yield::PerSecond(rate), batches: Some(batches), tags: Tags::These(tags), ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

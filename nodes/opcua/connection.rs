@@ -88,6 +88,11 @@ impl Server {
         })
     }
 
+    /// Leaves the folder of certificates as it is.
+    pub(super) fn only_look(&mut self) {
+        self.pki.only_look();
+    }
+
     /// The address, for messages.
     pub(super) fn url(&self) -> &str {
         &self.url

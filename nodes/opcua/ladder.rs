@@ -142,7 +142,7 @@ impl Subscriber {
     }
 
     /// Finds out which nodes are meant.
-    async fn resolve(&mut self) -> Result<(), Error> {
+    pub(super) async fn resolve(&mut self) -> Result<(), Error> {
         let Some(session) = &self.session else { return Ok(()) };
         let mut paths: Vec<(usize, BrowsePath)> = Vec::new();
         let mut unknown: Vec<String> = Vec::new();

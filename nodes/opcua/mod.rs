@@ -13,6 +13,7 @@
 //! | what is done after a reconnect | `ladder`, `history` |
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
+//! | what is looked at before a run | `look` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
@@ -27,6 +28,7 @@ mod history;
 mod ids;
 mod item;
 mod ladder;
+mod look;
 mod lookup;
 mod options;
 mod pki;
@@ -47,7 +49,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
-use fieldflow_contract::{At, BuildContext, BuildError, Carries, Findings, Node, NodeSpec, Ports, Role, Severity};
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Severity, Tags,
+};
 use tokio::time::Instant;
 
 use self::config::Config;
@@ -89,6 +93,15 @@ tags:
         {
             findings.error(At::from("user").key(option), why);
         }
+    }
+
+    fn facts(config: &Config, _: &Path) -> Facts {
+        // How many records come is the server's affair; a structure has its parts behind the name of its tag.
+        Facts { tags: Tags::These(config.tags.keys().cloned().collect()), ..Facts::default() }
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        look::begin(config, context, within).map(Some)
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -30,6 +30,8 @@ pub(super) struct Pki {
     folder: PathBuf,
     /// For the certificate that is made here: the name of the pipeline.
     pipeline: String,
+    /// Whether nothing may be written.
+    looks_only: bool,
 }
 
 /// Who this is.
@@ -50,7 +52,12 @@ pub(super) struct Claims<'a> {
 
 impl Pki {
     pub(super) fn new(folder: PathBuf, pipeline: &str) -> Self {
-        Self { folder, pipeline: pipeline.to_owned() }
+        Self { folder, pipeline: pipeline.to_owned(), looks_only: false }
+    }
+
+    /// Writes nothing from now on: no key is made, and no certificate of a server is kept.
+    pub(super) fn only_look(&mut self) {
+        self.looks_only = true;
     }
 
     /// The library's own view of the folder, which looks up again what was found here.
@@ -72,9 +79,12 @@ impl Pki {
                 StatusCode::BadConfigurationError,
             )
         };
-        self.folders().map_err(|error| failed(&error.to_string()))?;
         let store = self.store();
         let (own, private) = (store.own_certificate_path(), store.own_private_key_path());
+        if self.looks_only && !own.exists() && !private.exists() {
+            return Err(failed("there is none yet; it is made at the first start, without it nothing can be tried"));
+        }
+        self.folders().map_err(|error| failed(&error.to_string()))?;
         if !own.exists() && !private.exists() {
             self.make(&store).map_err(|error| failed(&error))?;
         }
@@ -88,6 +98,9 @@ impl Pki {
     }
 
     fn folders(&self) -> io::Result<()> {
+        if self.looks_only {
+            return Ok(());
+        }
         for folder in ["own", "private", "trusted", "rejected", "crl"] {
             let folder = self.folder.join(folder);
             if !folder.exists() {
@@ -134,7 +147,7 @@ impl Pki {
         let file = CertificateStore::cert_file_name(server);
         let (trusted, rejected) = (self.folder.join("trusted").join(&file), self.folder.join("rejected").join(&file));
         if !self.is_trusted(&der, &trusted) {
-            if fs::write(&rejected, &der).is_err() {
+            if !self.looks_only && fs::write(&rejected, &der).is_err() {
                 return refuse(
                     format!(
                         "the certificate {thumbprint} of the server is not trusted and cannot be kept in {}",
@@ -152,16 +165,22 @@ impl Pki {
             return refuse(
                 format!(
                     "{why}: {}, thumbprint {thumbprint}; compare that with what the server's administrator reads to you, \
-                     then say `fieldflow pki trust PIPELINE {}`. It lies in {}",
+                     then say `fieldflow pki trust PIPELINE {}`. {}",
                     shown(&certificate.tbs_certificate.subject.to_string()),
                     thumbprint.get(..8).unwrap_or_default(),
-                    rejected.display()
+                    if self.looks_only && !rejected.exists() {
+                        "It can be trusted once a run has seen it".to_owned()
+                    } else {
+                        format!("It lies in {}", rejected.display())
+                    }
                 ),
                 StatusCode::BadCertificateUntrusted,
             );
         }
         // Who copies it to `trusted/` instead of moving it means the same.
-        let _ = fs::remove_file(rejected);
+        if !self.looks_only {
+            let _ = fs::remove_file(rejected);
+        }
         let validity = &certificate.tbs_certificate.validity;
         let micros = |time: x509_cert::time::Time| {
             Timestamp(i64::try_from(time.to_unix_duration().as_micros()).unwrap_or(i64::MAX))
@@ -219,6 +238,9 @@ impl Pki {
         }
         let same =
             files(&self.folder.join("trusted")).into_iter().find(|path| read(path).is_some_and(|known| known == der));
+        if self.looks_only {
+            return same.is_some();
+        }
         same.is_some_and(|path| fs::write(by_its_name, der).and_then(|()| fs::remove_file(path)).is_ok())
     }
 

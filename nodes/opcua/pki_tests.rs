@@ -66,6 +66,33 @@ fn the_own_certificate_is_made_once_and_names_the_application() {
 }
 
 #[test]
+fn a_look_makes_no_key_and_keeps_no_certificate() {
+    let (_folder, pki) = pki();
+    let looking = || {
+        let mut looking = pki.clone();
+        looking.only_look();
+        looking
+    };
+    let refusal = looking().identity().map(|_| ()).unwrap_err();
+    assert!(refusal.message.contains("there is none yet"), "{refusal}");
+    let server = certificate(URI, "plc.local", 30);
+    let good = |pki: &Pki| check(pki, &server, Some("plc.local"), URI, now());
+    assert_eq!(good(&looking()), Err(StatusCode::BadCertificateUntrusted));
+    assert!(!pki.folder.exists(), "nothing was written");
+    pki.identity().unwrap();
+    assert!(looking().identity().is_ok());
+    good(&pki).unwrap_err();
+    trust_all(&pki);
+    assert_eq!(good(&looking()), Ok(()));
+    // One that was copied there under another name is trusted, and keeps that name.
+    let [path] = &files(&pki.folder.join("trusted"))[..] else { panic!("one is trusted") };
+    let other = path.with_file_name("other.der");
+    fs::rename(path, &other).unwrap();
+    assert_eq!(good(&looking()), Ok(()));
+    assert!(other.exists());
+}
+
+#[test]
 fn a_server_is_trusted_by_its_very_certificate_and_each_refusal_says_why() {
     let (_folder, pki) = pki();
     let server = certificate(URI, "plc.local", 30);

@@ -40,6 +40,7 @@ impl Analysis<'_> {
                 "from": hop.edge.origin(), "to": hop.edge.to.name, "records_per_second": rate.most(),
                 "is_bound": matches!(rate, Rate::AtMost(_)), "as_taken": rate == Rate::Unbounded,
                 "memory_bytes": edge.memory, "disk_bytes": edge.disk,
+                "written_bytes_per_day": self.flash.edges[number],
                 "covers_seconds": edge.covers.map(|covers| covers.as_secs_f64()),
             })
         });
@@ -47,14 +48,16 @@ impl Analysis<'_> {
             let disk = facts.disk?;
             let a_day = self.rates.into[node].most().map(|rate| rate * disk.record * 86_400.0);
             Some(json!({
-                "node": graph_node.name, "bytes_per_day": a_day, "max_bytes": disk.max_bytes,
+                "node": graph_node.name, "bytes_per_day": a_day,
+                "written_bytes_per_day": self.flash.nodes[node], "max_bytes": disk.max_bytes,
                 "max_age_seconds": disk.max_age.map(|age| age.as_secs_f64()),
             }))
         });
         json!({
             "name": net.graph.name, "paths": paths.collect::<Vec<_>>(), "stalls": stalls.collect::<Vec<_>>(),
             "edges": edges.collect::<Vec<_>>(), "stores": stores.collect::<Vec<_>>(),
-            "memory_bytes": self.capacity.memory(), "disk_bytes": self.capacity.disk(), "devices": lines,
+            "memory_bytes": self.capacity.memory(), "disk_bytes": self.capacity.disk(),
+            "written_bytes_per_day": self.flash.all(), "devices": lines,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | `net` | the graph by numbers, with what each node tells of itself |
 //! | `rates` | records a second, node by node and edge by edge |
 //! | `capacity` | memory and disk of each edge, and how long an outage it covers |
+//! | `flash` | bytes written to the disk a day |
 //! | `paths` | what becomes of records from a source to a sink |
 //! | `stalls` | whom a sink that stops holds up |
 //! | `tags` | which tags reach a node, and rules that name none of them |
@@ -18,6 +19,7 @@
 pub mod across;
 mod budget;
 mod capacity;
+mod flash;
 mod json;
 mod net;
 mod order;
@@ -37,6 +39,7 @@ use crate::graph::Graph;
 
 pub use budget::Budget;
 use capacity::Capacity;
+use flash::Flash;
 use net::Net;
 use paths::Guarantee;
 use rates::Rates;
@@ -47,6 +50,7 @@ pub struct Analysis<'a> {
     net: Net<'a>,
     rates: Rates,
     capacity: Capacity,
+    flash: Flash,
 }
 
 /// The most pairs of a source and a sink, and the most sinks, that a report tells of: a hostile file has millions.
@@ -58,7 +62,8 @@ impl<'a> Analysis<'a> {
         let net = Net::of(graph);
         let rates = Rates::of(&net);
         let capacity = Capacity::of(&net, &rates);
-        Self { net, rates, capacity }
+        let flash = Flash::of(&net, &rates);
+        Self { net, rates, capacity, flash }
     }
 
     /// Reports what is wrong: what is never meant so, what the file requires and has not, and what is beyond the budget.

@@ -32,6 +32,9 @@ pub(super) fn check(net: &Net<'_>, file: &PipelineFile, report: &mut Report) {
             if tags.contains(pattern) {
                 continue;
             }
+            if is_part(pattern, tags) {
+                continue;
+            }
             if pattern.contains(['*', '?']) {
                 compared += tags.len();
                 let selector = TagSelector::from(pattern);
@@ -48,6 +51,12 @@ pub(super) fn check(net: &Net<'_>, file: &PipelineFile, report: &mut Report) {
             report.push(found.maybe_help(help));
         }
     }
+}
+
+/// Whether it may be a part of one of these tags, such as a field of a structure: `line.speed`, `line[0]`. Which parts there
+/// are is known at run time.
+fn is_part(pattern: &str, tags: &BTreeSet<String>) -> bool {
+    pattern.match_indices(['.', '[']).any(|(end, _)| pattern.get(..end).is_some_and(|tag| tags.contains(tag)))
 }
 
 static EMPTY: BTreeSet<String> = BTreeSet::new();
@@ -115,5 +124,25 @@ fn collect<'a>(schema: &Value, root: &Value, value: &'a Value, at: &At, found: &
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_tag_is_no_stranger() {
+        let tags = BTreeSet::from(["line.state".to_owned()]);
+        for (pattern, is) in [
+            ("line.state[0]", true),
+            ("line.state.speed", true),
+            ("line.state.*", true),
+            ("line.stat", false),
+            ("line", false),
+            ("line.states", false),
+        ] {
+            assert_eq!(is_part(pattern, &tags), is, "{pattern}");
+        }
     }
 }

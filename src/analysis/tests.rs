@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    BuildContext, BuildError, Carries, Facts, Keeps, Node, NodeKind, NodeSpec, Ports, Role, Yield,
+    BuildContext, BuildError, Carries, Disk, Facts, Keeps, Node, NodeKind, NodeSpec, Ports, Role, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,7 +89,26 @@ kind!(
 );
 kind!(Loose, "loose", Sink, false, Ports::sink(Carries::Any), Facts { keeps: Keeps::Process, ..Facts::default() });
 
-const KINDS: &[&dyn NodeKind] = &[&Exact, &Fast, &Loose, &Pass, &Polled, &Queued, &Sent, &Sums];
+const STORE: Disk =
+    Disk { record: 30.0, written: 200.0, commit: Duration::from_secs(1), max_bytes: None, max_age: None };
+kind!(
+    Filed,
+    "filed",
+    Sink,
+    false,
+    Ports::sink(Carries::Any),
+    Facts { keeps: Keeps::Power, positions: true, disk: Some(STORE), ..Facts::default() }
+);
+kind!(
+    Gathered,
+    "gathered",
+    Source,
+    false,
+    Ports::source(Carries::Values),
+    Facts { yields: Yield::PerSecond(1000.0), batches: Some(2.0), ..Facts::default() }
+);
+
+const KINDS: &[&dyn NodeKind] = &[&Exact, &Fast, &Filed, &Gathered, &Loose, &Pass, &Polled, &Queued, &Sent, &Sums];
 
 struct Empty;
 
@@ -232,6 +251,41 @@ fn rates_add_up_along_the_edges_and_what_is_not_known_stays_so() {
         analysis.rates.edges,
         [known, known, Rate::AtMost(20.0), Rate::Unknown, known, Rate::Unbounded, Rate::AtMost(20.0)]
     );
+}
+
+/// Bytes a second that edges and nodes write; -1 where nobody knows.
+fn written(edges: &str) -> (Vec<i64>, Vec<i64>) {
+    let graph = graph(edges);
+    let flash = Analysis::of(&graph).flash;
+    let a_second = |all: Vec<Option<f64>>| all.into_iter().map(|a_day| a_day.map_or(-1, |day| (day / 86_400.0) as i64));
+    (a_second(flash.edges).collect(), a_second(flash.nodes).collect())
+}
+
+#[test]
+fn what_is_written_is_records_and_whole_pages_and_nothing_where_nothing_is_kept() {
+    const PAGE: i64 = 4096 + 24;
+    let nothing = written("  - gathered1 -> pass1 -> sent1\n");
+    assert_eq!(nothing, (vec![0, 0], vec![0, 0, 0]));
+    // Two batches a second: two pages each, and two more as it is stored later that each is done.
+    let edge = written("  - gathered1 -> sent1: { durable: true }\n");
+    assert_eq!(edge.0, [2 * 36 * 1000 + 2 * 4 * PAGE]);
+    // Ten records a second of which each may come alone: they are stored as done with the next one.
+    let alone = written("  - polled1 -> sent1: { durable: true }\n");
+    assert_eq!(alone.0, [2 * 36 * 10 + 10 * 2 * PAGE]);
+    let (edges, nodes) = written("  - gathered1 -> filed1\n");
+    assert_eq!((edges, nodes[0]), (vec![0], 200 * 1000 + PAGE), "one commit a second");
+    let (_, nodes) = written("  - gathered1 -> filed1: { durable: true }\n");
+    assert_eq!(nodes[0], 200 * 1000 + 2 * PAGE, "and the place that the edge has come to");
+}
+
+#[test]
+fn what_nobody_knows_is_not_told_as_nothing() {
+    let graph = graph("  - queued1 -> pass1: { durable: true }\n  - polled1 -> pass1\n  - pass1 -> filed1\n");
+    let analysis = Analysis::of(&graph);
+    assert_eq!((analysis.flash.edges.as_slice(), analysis.flash.all()), (&[None, Some(0.0), Some(0.0)][..], None));
+    let said = analysis.render_text(&[]);
+    assert!(said.contains("written to this disk a day: unknown"), "{said}");
+    assert!(said.contains("writes an unknown amount"), "{said}");
 }
 
 #[test]

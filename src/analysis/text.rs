@@ -119,22 +119,24 @@ impl Analysis<'_> {
 
     fn capacity_text(&self, text: &mut String) {
         text.push_str("\nhow much it takes\n");
-        let mut rows = vec![["edge", "records/s", "memory", "disk", "covers"].map(str::to_owned)];
+        let mut rows = vec![["edge", "records/s", "memory", "disk", "writes/day", "covers"].map(str::to_owned)];
         for (number, hop) in self.net.edges.iter().enumerate().take(super::MOST_TOLD) {
             let edge = &self.capacity.edges[number];
             let disk = if edge.disk == 0 { "-".to_owned() } else { size(edge.disk) };
             let covers = edge.covers.map_or_else(|| "unknown".to_owned(), length);
-            rows.push([hop.name(), rate(self.rates.edges[number]), size(edge.memory), disk, covers]);
+            let records = rate(self.rates.edges[number]);
+            rows.push([hop.name(), records, size(edge.memory), disk, written(self.flash.edges[number]), covers]);
         }
         rows.push([
             "in all".to_owned(),
             String::new(),
             size(self.capacity.memory()),
             size(self.capacity.disk()),
+            written(self.flash.edges()),
             String::new(),
         ]);
         let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 5] = std::array::from_fn(wide);
+        let widths: [usize; 6] = std::array::from_fn(wide);
         for row in &rows {
             let name = &row[0];
             let mut line = format!("  {name:0$}", widths[0]);
@@ -150,6 +152,10 @@ impl Analysis<'_> {
                 || "grows by what comes".to_owned(),
                 |day| format!("grows by about {} a day", size(day as u64)),
             );
+            let writes = match self.flash.nodes[node] {
+                Some(day) => format!("writes up to {} a day", size(day as u64)),
+                None => "writes an unknown amount".to_owned(),
+            };
             let limit = match (disk.max_bytes, disk.max_age, a_day) {
                 (Some(bytes), ..) => format!("up to {}", size(bytes)),
                 (None, Some(age), Some(day)) => {
@@ -159,10 +165,19 @@ impl Analysis<'_> {
                 (None, Some(age), None) => format!("and keeps {}", length(age)),
                 (None, None, _) => "without a limit: see its `retention`".to_owned(),
             };
-            paragraph(text, 2, &format!("`{}` ", graph_node.name), &format!("{grows}, {limit}"));
+            paragraph(text, 2, &format!("`{}` ", graph_node.name), &format!("{grows}, {limit}; {writes}"));
+        }
+        let local = || self.net.nodes.iter().any(|(_, facts)| facts.disk.is_some());
+        if local() || 0 < self.capacity.disk() {
+            let all = self.flash.all();
+            let all = all.map_or_else(|| "unknown".to_owned(), |day| format!("up to {}", size(day as u64)));
+            paragraph(text, 2, "written to this disk a day: ", &all);
         }
         text.push_str("  memory: the most that edges can hold of numbers; texts and bytes take more\n");
         text.push_str("  covers: for how long what comes has room while nothing leaves, at least\n");
+        if self.flash.edges() != Some(0.0) || local() {
+            paragraph(text, 2, "writes/day: ", super::flash::HOW);
+        }
     }
 }
 
@@ -199,6 +214,15 @@ fn paragraph(text: &mut String, indent: usize, lead: &str, words: &str) {
         is_first = false;
     }
     let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// Bytes that are written a day, for people.
+fn written(a_day: Option<f64>) -> String {
+    match a_day {
+        None => "unknown".to_owned(),
+        Some(0.0) => "-".to_owned(),
+        Some(bytes) => size(bytes as u64),
+    }
 }
 
 /// Records a second, for people.

@@ -25,7 +25,7 @@ const LOOK_AT_MOST_OFTEN: Duration = Duration::from_millis(100);
 /// Connects to the best broker that can be had.
 pub(crate) struct Client {
     pub(crate) options: Options,
-    tls: Option<(Identity, Option<String>)>,
+    tls: Option<Trust>,
     brokers: Vec<Broker>,
     /// Which one is in use.
     active: Option<usize>,
@@ -49,18 +49,25 @@ struct Broker {
     told: Option<String>,
 }
 
+/// Who is trusted, who this is, and the name that the broker shall prove to have, if that is not its address.
+pub(super) type Trust = (Identity, Option<String>);
+
+/// Reads the certificates, if any broker is to be had by TLS only.
+pub(super) fn trust(options: &Options, context: &BuildContext) -> Result<Option<Trust>, BuildError> {
+    if !options.addresses.iter().any(|address| address.is_secret) {
+        return Ok(None);
+    }
+    let wanted = options.tls.clone().unwrap_or_default();
+    let identity = tls::identity(&wanted, &context.base_dir)
+        .map_err(|(option, why)| BuildError(format!("tls.{option}: {why}")))?;
+    Ok(Some((identity, wanted.server_name)))
+}
+
 impl Client {
     /// Opens nothing; reads the certificates.
     pub(crate) fn new(options: Options, context: &BuildContext) -> Result<Self, BuildError> {
         let options = options.named(context);
-        let tls = if options.addresses.iter().any(|address| address.is_secret) {
-            let wanted = options.tls.clone().unwrap_or_default();
-            let identity = tls::identity(&wanted, &context.base_dir)
-                .map_err(|(option, why)| BuildError(format!("tls.{option}: {why}")))?;
-            Some((identity, wanted.server_name))
-        } else {
-            None
-        };
+        let tls = trust(&options, context)?;
         let brokers = options.addresses.iter().map(|address| {
             let name = address.to_string();
             let link = context.links.link(name.clone());

@@ -8,6 +8,7 @@
 //! | what came and is not acknowledged, what was sent and is not answered | `window`, `sent` |
 //! | packets, byte for byte | `codec` |
 //! | why a broker says no | `reason` |
+//! | what is looked at before a run | `look` |
 //! | TCP, TLS, WebSocket | `dial`, `prompt`, `websocket` |
 //!
 //! The client is our own, though good libraries exist and all else here is theirs (rustls, tungstenite). What this program
@@ -32,6 +33,7 @@ mod brokers_tests;
 mod codec;
 mod connection;
 mod dial;
+mod look;
 mod options;
 mod prompt;
 mod reason;
@@ -55,6 +57,7 @@ pub(crate) use self::brokers::Client;
 pub use self::codec::fuzzing::mqtt_packets;
 pub(crate) use self::codec::{Message, Properties, Qos, Version, Will};
 pub(crate) use self::connection::{Answered, Connection, Inbound, Publisher};
+pub(crate) use self::look::look;
 pub(crate) use self::options::{LinkConfig, Options, Secret};
 pub(crate) use self::reason::{Reaction, Refusal};
 #[cfg(test)]

@@ -38,15 +38,16 @@ mod tests;
 mod topic;
 
 use std::path::Path;
+use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Facts, Findings, Keeps, Node, NodeSpec, Ports, Role, Severity,
+    At, BuildContext, BuildError, Carries, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role, Severity,
 };
 
 use self::config::Config;
 use self::settings::Settings;
 use self::sink::Forward;
-use super::client::{Qos, identity};
+use super::client::{Qos, identity, look};
 
 /// `type: mqtt_forward`
 pub(crate) struct MqttForward;
@@ -102,6 +103,10 @@ status: { topic: "status/{pipeline}" }
     fn facts(config: &Config, _: &Path) -> Facts {
         let keeps = if config.qos() == Qos::AtMostOnce { Keeps::Unconfirmed } else { Keeps::Confirmed };
         Facts { keeps, remote: true, owns: config.owns(), ..Facts::default() }
+    }
+
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        look(settings(config)?.link, config.is_list(), context, within).map(Some)
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {

@@ -80,6 +80,11 @@ impl Config {
         self.tls.as_ref()
     }
 
+    /// Whether the brokers are in `urls`.
+    pub(super) fn is_list(&self) -> bool {
+        self.url.is_none()
+    }
+
     /// The client id at each broker.
     pub(super) fn owns(&self) -> Vec<Owned> {
         client_ids(self.client_id.as_deref(), self.url.as_deref().into_iter().chain(self.urls.iter().map(Uplink::url)))

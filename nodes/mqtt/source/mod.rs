@@ -27,8 +27,11 @@ mod topics;
 pub use self::host::fuzzing::sparkplug;
 
 use std::path::Path;
+use std::time::Duration;
 
-use fieldflow_contract::{At, BuildContext, BuildError, Facts, Findings, Node, NodeSpec, Ports, Role, Severity, Tag};
+use fieldflow_contract::{
+    At, BuildContext, BuildError, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Severity, Tag,
+};
 
 use tokio::task::JoinSet;
 
@@ -39,7 +42,7 @@ use self::payload::Payload;
 use self::piece::Ready;
 use self::subscriber::Subscriber;
 use self::topics::Topics;
-use super::client::{Client, client_ids, identity};
+use super::client::{Client, client_ids, identity, look};
 
 /// `type: mqtt`
 pub(crate) struct Mqtt;
@@ -77,17 +80,25 @@ payload: json
         Facts { owns, ..Facts::default() }
     }
 
+    fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
+        look(resolved(config)?.options, config.url.is_none(), context, within).map(Some)
+    }
+
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
         Ok(Node::source(subscriber(&config, context)?))
     }
 }
 
-fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {
+fn resolved(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    let Settings { options, filters, outage } = config.resolve(&mut findings).ok_or_else(|| {
+    config.resolve(&mut findings).ok_or_else(|| {
         let error = findings.0.iter().find(|found| found.severity == Severity::Error);
         BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })?;
+    })
+}
+
+fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {
+    let Settings { options, filters, outage } = resolved(config)?;
     context.saved.keep();
     let other = Tag::new(&format!("{}/other", context.node)).map_err(|error| BuildError(error.to_string()))?;
     Ok(Subscriber {

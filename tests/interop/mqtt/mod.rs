@@ -5,6 +5,7 @@ mod commands;
 mod forward;
 mod kill;
 mod line;
+mod look;
 mod source;
 mod sparkplug;
 mod sparkplug_node;

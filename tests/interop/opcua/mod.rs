@@ -2,6 +2,7 @@
 
 mod hostile;
 mod ladder;
+mod look;
 mod node;
 mod outage;
 mod secure;
