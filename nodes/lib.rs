@@ -19,6 +19,8 @@ mod replay;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod template;
+#[cfg(any(feature = "modbus-tls", feature = "mqtt"))]
+mod tls;
 mod transform;
 
 use fieldflow_contract::NodeKind;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore, crypto};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+
+use crate::tls::{self, Wrong};
 
 /// Who is trusted on a `mqtts://` or `wss://` link, and who this is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -33,44 +33,23 @@ pub(crate) struct Tls {
 pub(super) type Identity = Arc<ClientConfig>;
 
 /// Reads the certificates. An error names the option that is wrong.
-pub(crate) fn identity(options: &Tls, folder: &Path) -> Result<Arc<ClientConfig>, (&'static str, String)> {
-    let certificates = |option: &'static str, path: &str| {
-        let path = folder.join(path);
-        let wrong = |error| (option, format!("{} cannot be read as PEM certificates: {error}", path.display()));
-        let all = CertificateDer::pem_file_iter(&path).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        if all.is_empty() { Err((option, format!("{} holds no certificate", path.display()))) } else { Ok(all) }
+pub(crate) fn identity(options: &Tls, folder: &Path) -> Result<Arc<ClientConfig>, Wrong> {
+    let roots = match &options.ca {
+        Some(ca) => tls::roots(ca, folder)?,
+        None => roots_of_this_machine()?,
     };
-    let mut roots = RootCertStore::empty();
-    if let Some(ca) = &options.ca {
-        for certificate in certificates("ca", ca)? {
-            roots
-                .add(certificate)
-                .map_err(|error| ("ca", format!("{ca} holds a certificate that cannot be trusted: {error}")))?;
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(("ca", "this machine trusts no certificate: name a file with those to trust".to_owned()));
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ("ca", error.to_string()))?
-        .with_root_certificates(roots);
-    let mut config = match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => {
-            let chain = certificates("cert", cert)?;
-            let path = folder.join(key);
-            let key = PrivateKeyDer::from_pem_file(&path)
-                .map_err(|error| ("key", format!("{} cannot be read as a PEM key: {error}", path.display())))?;
-            config
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| ("key", format!("the key does not fit: {error}")))?
-        }
-        _ => config.with_no_client_auth(),
-    };
+    let mut config = tls::client(roots, options.cert.as_deref(), options.key.as_deref(), folder)?;
     config.alpn_protocols = options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
     Ok(Arc::new(config))
+}
+
+fn roots_of_this_machine() -> Result<RootCertStore, Wrong> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(("ca", "this machine trusts no certificate: name a file with those to trust".to_owned()));
+    }
+    Ok(roots)
 }
 
 /// What is wrong with the broker's certificate, if it is that: in words, for a person.
