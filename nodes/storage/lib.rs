@@ -21,6 +21,7 @@ mod log;
 mod look;
 mod mounts;
 mod open;
+mod read_only;
 mod schema;
 mod worker;
 
@@ -31,5 +32,6 @@ pub use files::{Identity, free_bytes};
 pub use log::{empty_log, log_bytes};
 pub use look::{Soundness, may_write, soundness};
 pub use open::{Durability, Settings, begin_anew, open, open_beside, open_counting};
+pub use read_only::read_only;
 pub use schema::Format;
 pub use worker::Worker;

@@ -1,13 +1,12 @@
 //! A look at a database that changes nothing: no log is made, no index of one, no lock that others would wait for.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::ErrorCode;
 use tokio::time::Instant;
 
-use crate::{Format, log_bytes};
+use crate::{Format, log_bytes, read_only};
 
 /// How a database looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +50,7 @@ pub fn soundness(path: &Path, format: Format, within: Duration) -> Soundness {
 fn look(path: &Path, format: Format, within: Duration) -> rusqlite::Result<Soundness> {
     // Without a log nothing can be under way; with one, its index must be there already.
     let how = if log_bytes(path) == 0 { "immutable=1" } else { "readonly_shm=1" };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let mut connection = Connection::open_with_flags(uri(path, how), flags)?;
-    connection.execute_batch("PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2")?;
+    let mut connection = read_only(path, how)?;
     let until = Instant::now() + within;
     connection.progress_handler(10_000, Some(move || until <= Instant::now()))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -64,21 +61,10 @@ fn look(path: &Path, format: Format, within: Duration) -> rusqlite::Result<Sound
     Ok(if said == "ok" { Soundness::Sound } else { Soundness::Wrong(format!("the database is damaged: {said}")) })
 }
 
-fn uri(path: &Path, how: &str) -> String {
-    let mut uri = if path.is_absolute() { "file://".to_owned() } else { "file:".to_owned() };
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            let _ = write!(uri, "%{byte:02x}");
-        }
-    }
-    uri + "?" + how
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Connection;
 
     const FORMAT: Format = Format { application_id: 7, what: "a file of this test", migrations: &[] };
     const LONG: Duration = Duration::from_secs(60);

@@ -4,13 +4,12 @@
 //! read as one that nobody changes. Where there is one, a pipeline runs or was stopped hard, and the index of the log is there,
 //! too; both are read, and nothing in them is changed.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use fieldflow_contract::{Cause, NodeError};
-use fieldflow_storage::{fault, log_bytes};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use fieldflow_storage::{fault, log_bytes, read_only};
+use rusqlite::{Connection, ErrorCode};
 
 use crate::queue::file::FORMAT;
 
@@ -22,8 +21,8 @@ pub(super) fn connect(path: &Path, untouched: bool) -> Result<Connection, NodeEr
     let has_log = 0 < log_bytes(path);
     let how = if has_log { "readonly_shm=1" } else { "immutable=1" };
     let lacks_index = |error: &rusqlite::Error| has_log && error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
-    let opened = match open(uri(path, how).as_ref()) {
-        Err(error) if lacks_index(&error) && !untouched => open(uri(path, "mode=ro").as_ref()),
+    let opened = match open(path, how) {
+        Err(error) if lacks_index(&error) && !untouched => open(path, "mode=ro"),
         opened => opened,
     };
     let (connection, application, version) = opened.map_err(|error| fault::opening(path, &error))?;
@@ -39,27 +38,12 @@ pub(super) fn connect(path: &Path, untouched: bool) -> Result<Connection, NodeEr
 }
 
 /// Opens it and reads its mark and version: only with the first read SQLite opens the log.
-fn open(uri: &str) -> rusqlite::Result<(Connection, i32, i32)> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags)?;
+fn open(path: &Path, how: &str) -> rusqlite::Result<(Connection, i32, i32)> {
+    let connection = read_only(path, how)?;
     connection.busy_timeout(PATIENCE)?;
-    // Against files that were tampered with; and nothing is sorted in files beside the database.
-    connection.execute_batch("PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2")?;
     let ask = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (ask("application_id")?, ask("user_version")?);
     Ok((connection, application, version))
-}
-
-fn uri(path: &Path, how: &str) -> String {
-    let mut uri = if path.is_absolute() { "file://".to_owned() } else { "file:".to_owned() };
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            let _ = write!(uri, "%{byte:02x}");
-        }
-    }
-    uri + "?" + how
 }
 
 #[cfg(test)]
