@@ -24,8 +24,6 @@ pub struct Facts {
     pub forgets: bool,
     /// For a sink: what a record that it acknowledged survives.
     pub keeps: Keeps,
-    /// For a sink: whether it stores how far a durable edge is taken together with the records.
-    pub positions: bool,
     /// For a sink: whether what it writes to is another machine, which can be away.
     pub remote: bool,
     /// For a sink: what it takes of the local disk.

@@ -135,7 +135,7 @@ impl NodeSpec for Sqlite {
             max_age: max_age.map(|age| age.0),
         };
         let owns = vec![Owned { at: "path".into(), what: Thing::File(config.path.clone()) }];
-        Facts { keeps, positions: true, disk: Some(disk), owns, ..Facts::default() }
+        Facts { keeps, disk: Some(disk), owns, ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -6,12 +6,12 @@
 //! place that an edge has come to. A batch is a commit; where nobody knows how many records are in one, each counts as alone.
 //! What the file system adds of its own is not known here.
 
-use fieldflow_contract::{Port, Role, Yield};
+use fieldflow_contract::{Facts, Port, Role, Yield};
 
 use super::capacity::ON_DISK;
 use super::net::Net;
 use super::rates::Rates;
-use crate::graph::Storage;
+use crate::graph::{GraphNode, Storage};
 
 /// The same in words, for the report.
 pub(super) const HOW: &str = "at most, estimated: each record through the log and into the file, and whole pages at each \
@@ -45,11 +45,12 @@ impl Flash {
                 Some(DAY * (2.0 * ON_DISK * records + PAGE * EDGE_PAGES * (batches + done_later)))
             }
         };
-        let node = |(number, (_, facts)): (usize, &(_, fieldflow_contract::Facts))| {
+        let node = |(number, (node, facts)): (usize, &(&GraphNode, Facts))| {
             let Some(disk) = facts.disk else { return Some(0.0) };
             let (records, batches) = (rates.into[number].most()?, batches.into[number]?);
             let commits = batches.min(1.0 / disk.commit.as_secs_f64());
-            let positions = facts.positions && net.into[number].iter().any(|edge| net.edges[*edge].is_durable());
+            let positions =
+                node.kind.keeps_position() && net.into[number].iter().any(|edge| net.edges[*edge].is_durable());
             let pages = if positions { 2.0 } else { 1.0 };
             Some(DAY * (disk.written * records + PAGE * pages * commits))
         };

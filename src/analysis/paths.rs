@@ -74,7 +74,7 @@ impl Guarantee {
         }
         let last: Vec<usize> = edges.iter().copied().filter(|edge| net.edges[*edge].to == to).collect();
         // What comes out of one edge on disk into another comes again after a crash; only the last one is exact.
-        let is_exact = net.nodes[to].1.positions
+        let is_exact = net.nodes[to].0.kind.keeps_position()
             && last.iter().all(|edge| net.edges[*edge].is_durable())
             && (resends || first_durable == last);
         let class = match (losses.is_empty(), is_exact) {

@@ -23,13 +23,15 @@ use crate::graph::{self, Graph};
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
+// `$again`: for a source, whether it resends; for a sink, whether it keeps its position.
 macro_rules! kind {
-    ($name:ident, $type:literal, $role:ident, $resends:literal, $ports:expr, $facts:expr) => {
+    ($name:ident, $type:literal, $role:ident, $again:literal, $ports:expr, $facts:expr) => {
         struct $name;
         impl NodeSpec for $name {
             const TYPE: &'static str = $type;
             const ROLE: Role = Role::$role;
-            const RESENDS: bool = $resends;
+            const RESENDS: bool = $again && matches!(Role::$role, Role::Source);
+            const KEEPS_POSITION: bool = $again && matches!(Role::$role, Role::Sink);
             const EXAMPLE: &'static str = "";
             type Config = Nothing;
             fn ports(_: &Nothing) -> Ports {
@@ -75,9 +77,9 @@ kind!(
     Exact,
     "exact",
     Sink,
-    false,
+    true,
     Ports::sink(Carries::Any).with_rejected(),
-    Facts { keeps: Keeps::Power, positions: true, ..Facts::default() }
+    Facts { keeps: Keeps::Power, ..Facts::default() }
 );
 kind!(
     Sent,
@@ -95,9 +97,9 @@ kind!(
     Filed,
     "filed",
     Sink,
-    false,
+    true,
     Ports::sink(Carries::Any),
-    Facts { keeps: Keeps::Power, positions: true, disk: Some(STORE), ..Facts::default() }
+    Facts { keeps: Keeps::Power, disk: Some(STORE), ..Facts::default() }
 );
 kind!(
     Gathered,
