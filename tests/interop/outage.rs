@@ -52,7 +52,7 @@ async fn an_outage_is_one_bad_record_a_tag_and_no_matter_to_the_neighbour() {
     pipeline.stop().await;
 }
 
-fn outage() -> Duration {
+pub(crate) fn outage() -> Duration {
     Duration::from_secs(std::env::var("FIELDFLOW_OUTAGE_SECONDS").map_or(6, |seconds| seconds.parse().unwrap()))
 }
 

@@ -14,6 +14,7 @@ use super::broker::{Mosquitto, PATIENCE, signal};
 use super::line::{Break, Line};
 use super::subscriber::{Message, Numbers, Subscriber};
 use crate::device::TURN;
+use crate::outage::outage;
 use crate::peers::port_that_no_client_gets;
 
 /// A pipeline that forwards numbers. It is killed with this handle.
@@ -129,6 +130,31 @@ async fn while_the_broker_is_away_everything_waits_on_disk() {
     assert_eq!(numbers.all_in_order(20_000), 0);
 }
 
+/// `FIELDFLOW_OUTAGE_SECONDS` makes the outage longer than its 6 seconds.
+#[tokio::test]
+async fn what_comes_while_the_broker_is_gone_arrives_when_it_is_back_in_order() {
+    const RATE: usize = 10_000;
+    let _turn = TURN.lock().await;
+    let Some(broker) = Mosquitto::start("").await else { return };
+    let mut subscriber = Subscriber::new(broker.port, "t/#").await;
+    let (dir, away) = (folder(0), port_that_no_client_gets());
+    let count = RATE * (outage().as_secs() as usize + 4);
+    let source = format!("{{ type: generate, rate: {RATE}, count: {count}, tags: {{ n: {{ counter: {{}} }} }} }}");
+    let options = format!("url: \"mqtt://127.0.0.1:{away}\", topic: \"t/{{tag}}\"");
+    let line = Line::to(broker.port, away, Break::Cut, Vec::new()).await;
+    let pipeline = Forwarding::through(&dir, &source, &options, "");
+    let mut numbers = Numbers::default();
+    subscriber.more(&mut numbers, RATE).await;
+    drop(line);
+    // The outage itself is what is tried.
+    sleep(outage()).await;
+    let _line = Line::to(broker.port, away, Break::Cut, Vec::new()).await;
+    subscriber.more(&mut numbers, count).await;
+    pipeline.ends().await;
+    let again = numbers.all_in_order(count);
+    assert!(again <= 100, "{again} came again, more than were under way");
+}
+
 #[tokio::test]
 async fn a_line_that_is_cut_fifty_times_before_the_acknowledgements_loses_nothing_though_the_broker_forgets_the_session()
  {
@@ -154,7 +180,7 @@ async fn a_broker_that_takes_its_time_gets_each_message_once() {
 }
 
 /// `FIELDFLOW_BACKLOG` is how many records wait: 3,000,000 are those of five minutes at 10,000 a second; by default it is a tenth
-/// of that, which is half a minute. How fast it is drained is the matter of `benches/mqtt_out`.
+/// of that, which is half a minute. How fast it is drained is the matter of `benches/mqtt`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_backlog_is_drained_in_order_over_a_line_that_breaks_and_in_little_memory() {
     let _turn = TURN.lock().await;

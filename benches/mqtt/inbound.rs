@@ -1,59 +1,62 @@
-//! What storing messages costs: QoS 1 from Mosquitto, acknowledged after the commit into SQLite, beside a loop around the same
-//! client that only counts.
+//! What storing messages costs: QoS 1 from Mosquitto, acknowledged after the commit into SQLite, beside the node with nothing behind
+//! it and beside a client that only counts.
 
-mod support;
-
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::broker::{Bare, Mosquitto};
+use super::support::{Bench, Nothing, median, two_workers};
 use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, DynSink, Node, NodeError, NodeSpec, Outcome, Ports, Position, Role, Sink,
     SystemClock,
 };
 use serde_json::{Value, json};
-use support::{Bench, Nothing, median, two_workers};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 const ROUNDS: usize = 5;
 const MESSAGES: u64 = 100_000;
-const BROKER: &str = "/usr/sbin/mosquitto";
 
 /// Records that are in SQLite; who waits is told when all of them are.
 static STORED: AtomicU64 = AtomicU64::new(0);
 static DONE: Notify = Notify::const_new();
 
 #[expect(clippy::print_stdout, reason = "printing is what a bench is for")]
-fn main() {
-    if !std::env::args().any(|arg| arg == "--bench") {
-        return;
-    }
-    if !Path::new(BROKER).exists() {
-        println!("SKIPPED: there is no {BROKER} (apt-get install mosquitto)");
-        return;
-    }
+pub(super) fn run() {
     let bench = Bench::new(&[&Store]);
-    let broker = Mosquitto::start(&bench.fresh());
+    let Some(broker) = Mosquitto::start(&bench.fresh(), "max_queued_messages 0") else { return };
     println!("{MESSAGES} messages of QoS 1 that wait in Mosquitto on the same box; median of {ROUNDS}, in turn");
-    let (mut bare, mut stored) = (Vec::new(), Vec::new());
+    let (mut bare, mut node, mut stored) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare.push(counted(&bench, &broker));
+        bare.push(bare_loop(&bench, &broker));
+        node.push(counted(&bench, &broker));
         stored.push(committed(&bench, &broker));
     }
-    let (bare, stored) = (median(bare), median(stored));
-    println!("  a loop around the client that counts    {bare:>10} messages/s");
+    let (bare, node, stored) = (median(bare), median(node), median(stored));
+    println!("  a client that only counts               {bare:>10} messages/s");
+    println!("  the node with nothing behind it         {node:>10} messages/s");
     println!("  mqtt → sqlite, acknowledged after       {stored:>10} messages/s");
-    println!("  ratio                                   {:>10.2} (at least 0.70)", stored as f64 / bare as f64);
+    println!("  ratio to the client that only counts    {:>10.2} (at least 0.70)", stored as f64 / bare as f64);
 }
 
 fn options(broker: &Mosquitto) -> Value {
     json!({
         "url": format!("mqtt://127.0.0.1:{}", broker.port), "topics": ["bench/#"], "payload": "json", "client_id": "bench",
     })
+}
+
+/// A client and nothing else: each message is acknowledged as it comes.
+fn bare_loop(bench: &Bench, broker: &Mosquitto) -> u64 {
+    let mut bare = Bare::connect(broker, "bare", false);
+    bare.subscribe("bare/#");
+    drop(bare);
+    fill(broker, bench, "bare");
+    let rate = rate(Bare::connect(broker, "bare", false).count(MESSAGES));
+    // Its session would keep what the others are to get.
+    drop(Bare::connect(broker, "bare", true));
+    rate
 }
 
 /// The node by itself: each batch is acknowledged as soon as it is counted.
@@ -65,7 +68,7 @@ fn counted(bench: &Bench, broker: &Mosquitto) -> u64 {
         source.connect().await.expect("the broker is there");
         source.close().await;
     });
-    broker.fill(bench);
+    fill(broker, bench, "bench");
     runtime.block_on(async {
         let began = Instant::now();
         source.connect().await.expect("the broker is there");
@@ -83,7 +86,7 @@ fn counted(bench: &Bench, broker: &Mosquitto) -> u64 {
 
 /// The pipeline, from its first message to the last commit.
 fn committed(bench: &Bench, broker: &Mosquitto) -> u64 {
-    broker.fill(bench);
+    fill(broker, bench, "bench");
     STORED.store(0, Ordering::Relaxed);
     let body = format!("nodes:\n  in: {}\n  store: {{ type: bench_store }}\nedges:\n  - in -> store\n", {
         let mut options = options(broker);
@@ -155,43 +158,13 @@ impl Sink for Watched {
     }
 }
 
-/// A broker that keeps as much as comes. It is killed with this handle.
-struct Mosquitto {
-    child: Child,
-    port: u16,
-}
-
-impl Mosquitto {
-    fn start(folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
-        let config = folder.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nlog_dest none\n");
-        std::fs::write(&config, text).expect("the folder can be written");
-        let mut command = Command::new(BROKER);
-        command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("Mosquitto starts");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        Self { child, port }
-    }
-
-    /// Publishes all messages; they wait for the client whose session is there.
-    fn fill(&self, bench: &Bench) {
-        let body = format!(
-            "nodes:\n  in: {{ type: generate, rate: max, count: {MESSAGES}, tags: {{ n: {{ counter: {{}} }} }} }}\n  \
-             out: {{ type: mqtt_forward, url: \"mqtt://127.0.0.1:{}\", topic: \"bench/{{tag}}\", in_flight: 100 }}\n\
-             edges:\n  - in -> out: {{ durable: false }}\n",
-            self.port
-        );
-        let _ = bench.run(&two_workers(), &body, std::future::pending());
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        // It holds nothing that anybody wants.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Publishes all messages; they wait for the client whose session is there.
+fn fill(broker: &Mosquitto, bench: &Bench, to: &str) {
+    let body = format!(
+        "nodes:\n  in: {{ type: generate, rate: max, count: {MESSAGES}, tags: {{ n: {{ counter: {{}} }} }} }}\n  \
+         out: {{ type: mqtt_forward, url: \"mqtt://127.0.0.1:{}\", topic: \"{to}/{{tag}}\", in_flight: 100 }}\n\
+         edges:\n  - in -> out: {{ durable: false }}\n",
+        broker.port
+    );
+    let _ = bench.run(&two_workers(), &body, std::future::pending());
 }
