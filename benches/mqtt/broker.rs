@@ -67,10 +67,7 @@ impl Bare {
         connect.extend([if is_clean { 2 } else { 0 }, 0, 0, 0, name.len() as u8]);
         connect.extend(name.as_bytes());
         bare.stream.write_all(&connect).expect("the broker is there");
-        let mut is_open = false;
-        while !is_open {
-            bare.read(|kind, _| is_open |= kind == 0x20);
-        }
+        bare.expect(0x20, &mut [0; 4]);
         bare
     }
 
@@ -80,10 +77,13 @@ impl Bare {
         subscribe.extend(filter.as_bytes());
         subscribe.push(1);
         self.stream.write_all(&subscribe).expect("the broker is there");
-        let mut is_granted = false;
-        while !is_granted {
-            self.read(|kind, _| is_granted |= kind == 0x90);
-        }
+        self.expect(0x90, &mut [0; 5]);
+    }
+
+    /// Reads the answer of this kind and length, and nothing of the messages that may come right behind it.
+    fn expect(&mut self, kind: u8, answer: &mut [u8]) {
+        self.stream.read_exact(answer).expect("the broker is there");
+        assert_eq!(answer[0], kind, "the broker answers");
     }
 
     /// Acknowledges messages as they come, until so many have; how long that took.
