@@ -156,7 +156,10 @@ impl Scalar {
                 Variant::Guid(Box::new(guid))
             }
             Self::NodeId => Variant::NodeId(Box::new(node(text, namespaces)?)),
-            Self::ExpandedNodeId => Variant::ExpandedNodeId(Box::new(ExpandedNodeId::from(node(text, namespaces)?))),
+            Self::ExpandedNodeId => {
+                let own = text.strip_prefix("svr=0;").unwrap_or(text);
+                Variant::ExpandedNodeId(Box::new(ExpandedNodeId::from(node(own, namespaces)?)))
+            }
             Self::QualifiedName => {
                 let (namespace, name) = match text.split_once(':') {
                     Some((index, name)) if index.bytes().all(|c| c.is_ascii_digit()) && !index.is_empty() => {

@@ -138,7 +138,11 @@ impl Session {
         };
         let Some(Variant::NodeId(data_type)) = &data_type.value else {
             let status = data_type.status.unwrap_or(StatusCode::BadAttributeIdInvalid);
-            return Ok(Err(Refusal::code("the server does not say of what type it is", status).message));
+            let what = match status {
+                StatusCode::BadAttributeIdInvalid => "it is no variable",
+                _ => "its type cannot be read",
+            };
+            return Ok(Err(Refusal::code(what, status).message));
         };
         for (level, what) in [
             (access, "the server lets nobody write it: it can be read only (AccessLevel"),
