@@ -2,15 +2,10 @@
 
 use std::sync::Arc;
 
-use fieldflow_contract::{Audit, BuildContext, Cause, Clock, Entry};
+use fieldflow_contract::{Audit, BuildContext, Clock, Entry};
 
-/// Why a command was not done.
-pub(crate) enum Undone {
-    /// It is settled: a word for the counters, and the reason.
-    Refused(&'static str, String),
-    /// Nothing was sent, and it may be tried again when the line is back.
-    Later(Cause),
-}
+/// Why a command was not done, which is settled by that: a word for the counters, and the reason.
+pub(crate) type Refused = (&'static str, String);
 
 /// Where every write is noted.
 pub(crate) struct Book {
@@ -80,8 +75,8 @@ impl Underway {
     }
 
     /// Notes that it was not done, or not surely.
-    pub(crate) fn failed(self, outcome: &'static str, reason: String) -> Undone {
-        Undone::Refused(self.end(outcome, reason.clone()), reason)
+    pub(crate) fn failed(self, outcome: &'static str, reason: String) -> Refused {
+        (self.end(outcome, reason.clone()), reason)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fieldflow_contract::{Batch, BuildContext, Findings, Level, Record, Tag, TagMap, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::book::{Book, Undone};
+use super::book::{Book, Refused};
 
 /// How long to wait before what was not sent is tried again.
 pub(crate) const AGAIN: Duration = Duration::from_millis(50);
@@ -54,22 +54,22 @@ impl Gates {
     }
 
     /// Whether a record may be taken for a command at all: of this run, and of a quality that can be acted upon.
-    pub(crate) fn admit(&self, record: &Record, batch: &Batch) -> Result<(), Undone> {
+    pub(crate) fn admit(&self, record: &Record, batch: &Batch) -> Result<(), Refused> {
         if batch.is_replayed() && batch.received() < self.began {
             let reason = "it was received before this run began, and may have been written then";
-            return Err(Undone::Refused("from_before", reason.to_owned()));
+            return Err(("from_before", reason.to_owned()));
         }
         if record.quality.level() == Level::Bad || !(record.quality.is_good() || self.limits.uncertain) {
-            return Err(Undone::Refused("quality", format!("its quality is {}", record.quality)));
+            return Err(("quality", format!("its quality is {}", record.quality)));
         }
         Ok(())
     }
 
     /// How long a command may still be written, by the option and by who sent it.
-    pub(crate) fn rest(&self, record: &Record, batch: &Batch, why: &str) -> Result<Duration, Undone> {
+    pub(crate) fn rest(&self, record: &Record, batch: &Batch, why: &str) -> Result<Duration, Refused> {
         let (now, limit) = (self.book.clock.now(), self.limits.expire);
         let age = now.since(record.time.min(batch.received()));
-        let expired = |reason| Err(Undone::Refused("expired", reason));
+        let expired = |reason| Err(("expired", reason));
         let Some(rest) = limit.checked_sub(age) else {
             return expired(format!("the command is {age:.1?} old and expires after {limit:?}{why}"));
         };
@@ -84,37 +84,37 @@ impl Gates {
     }
 
     /// Whether a tag was written so lately that it is not written again.
-    pub(crate) fn not_too_soon(&self, tag: Tag, least: Duration) -> Result<(), Undone> {
+    pub(crate) fn not_too_soon(&self, tag: Tag, least: Duration) -> Result<(), Refused> {
         match self.last_of.get(tag).map(Instant::elapsed) {
             Some(ago) if ago < least => {
                 let reason = format!("it was written {ago:.1?} ago, and is not written within {least:?}");
-                Err(Undone::Refused("too_soon", reason))
+                Err(("too_soon", reason))
             }
             _ => Ok(()),
         }
     }
 
     /// Whether the turn of the next write comes before a command with so much time left has expired.
-    pub(crate) fn in_turn(&self, rest: Duration) -> Result<(), Undone> {
+    pub(crate) fn in_turn(&self, rest: Duration) -> Result<(), Refused> {
         match (self.turn(), Instant::now().checked_add(rest)) {
             (Some(turn), Some(until)) if until < turn => {
                 let reason = format!(
                     "it would have had to wait longer for its turn than the {rest:.1?} that it had, see `rate`"
                 );
-                Err(Undone::Refused("expired", reason))
+                Err(("expired", reason))
             }
             _ => Ok(()),
         }
     }
 
     /// Waits for the turn of the next write, and for room in the book for so many.
-    pub(crate) async fn wait(&self, writes: usize, until: Option<Instant>) -> Result<(), Undone> {
+    pub(crate) async fn wait(&self, writes: usize, until: Option<Instant>) -> Result<(), Refused> {
         if let Some(turn) = self.turn() {
             sleep_until(turn).await;
         }
         while self.book.audit.room() < writes {
             if until.is_some_and(|until| until < Instant::now()) {
-                return Err(Undone::Refused("not_noted", "the disk does not take the book of writes".to_owned()));
+                return Err(("not_noted", "the disk does not take the book of writes".to_owned()));
             }
             sleep(AGAIN).await;
         }

@@ -150,7 +150,7 @@ impl Config {
         let access = access?;
         let lasting = Lasting::new(self.publishing.0, self.keep_alive.0, self.lifetime.0);
         let lifetime = self.publishing.0.saturating_mul(lasting.lifetime);
-        (!wrong).then(|| Settings {
+        (!wrong).then_some(Settings {
             access: Access { lifetime, ..access },
             publishing: self.publishing.0,
             lasting,

@@ -150,7 +150,7 @@ def note_writes(server, path):
     async def note(event, _):
         with open(path, "a") as file:
             for asked in event.request_params.NodesToWrite:
-                file.write(f"{asked.NodeId.NamespaceIndex} {asked.NodeId.Identifier} {asked.Value.Value.Value}\n")
+                file.write(f"{asked.NodeId.NamespaceIndex} {asked.NodeId.Identifier} {asked.Value.Value.Value} {asked.Value.SourceTimestamp}\n")
         if HELD:
             await asyncio.sleep(3600)
 

@@ -9,13 +9,27 @@ use super::config::{Config, Settings};
 use super::refusal::refusal;
 use super::target::{Means, Raw, Target};
 use crate::command::amount::shown;
-use crate::command::book::{Deed, Undone};
+use crate::command::book::{Deed, Refused};
 use crate::command::gates::{AGAIN, Gates};
 use crate::command::held::Held;
 use crate::modbus::frame::{Reply, Request};
 use crate::modbus::health::Admission;
 use crate::modbus::line::{Line, Trouble};
 use crate::modbus::session::{Session, meaning};
+
+/// Why a command was not done.
+enum Undone {
+    /// It is settled.
+    Refused(&'static str, String),
+    /// Nothing was sent, and it may be tried again when the line is back.
+    Later(Cause),
+}
+
+impl From<Refused> for Undone {
+    fn from((word, reason): Refused) -> Self {
+        Self::Refused(word, reason)
+    }
+}
 
 /// Writes to one unit.
 pub(super) struct Writer {
@@ -165,12 +179,12 @@ impl Writer {
             Ok(Reply::Done) => {}
             Ok(Reply::Exception(code)) => {
                 let (outcome, reason) = refusal(code, &request);
-                return Err(underway.failed(outcome, reason));
+                return Err(underway.failed(outcome, reason).into());
             }
-            Ok(_) => return Err(underway.failed("unknown", "the answer fits no write".to_owned())),
+            Ok(_) => return Err(underway.failed("unknown", "the answer fits no write".to_owned()).into()),
             Err(Trouble::Unit(cause) | Trouble::Broken(cause) | Trouble::Line(cause) | Trouble::Unsent(cause)) => {
                 let reason = format!("outcome unknown: it was sent, and then {cause}; it is not sent again");
-                return Err(underway.failed("unknown", reason));
+                return Err(underway.failed("unknown", reason).into());
             }
         }
         if !target.verify {
@@ -185,11 +199,11 @@ impl Writer {
             }
             Ok(Reply::Bits(bits)) => {
                 let held = Raw::Bit(bits.first().copied().unwrap_or_default()).shown();
-                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")))
+                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")).into())
             }
             Ok(Reply::Words(words)) => {
                 let held = Raw::Words(words).shown();
-                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")))
+                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")).into())
             }
             other => {
                 let why = match other {
@@ -199,7 +213,7 @@ impl Writer {
                         Trouble::Line(cause) | Trouble::Broken(cause) | Trouble::Unit(cause) | Trouble::Unsent(cause),
                     ) => cause.message,
                 };
-                Err(underway.failed("unverified", format!("it was written, but could not be read back: {why}")))
+                Err(underway.failed("unverified", format!("it was written, but could not be read back: {why}")).into())
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use opcua::types::StatusCode;
 
+use super::writer::Ended;
 use crate::opcua::refusal::name;
 use crate::opcua::subscription::is_of_size;
 
 /// What the answer to one value comes to: a word for the book, and the reason; nothing to add if it was written.
-pub(super) fn of_value(status: StatusCode) -> Result<&'static str, (&'static str, String)> {
+pub(super) fn of_value(status: StatusCode) -> Ended {
     if status.is_good() {
         return match status {
             StatusCode::GoodClamped => {

@@ -235,7 +235,7 @@ fn part(target: &Target, rank: i32, now: &DataValue) -> Result<Shape, String> {
     if rank == -1 {
         return Err("it is one value and no array, so `index` names no part of it".to_owned());
     }
-    if let Some(status) = now.status.filter(|status| status.is_bad()) {
+    if let Some(status) = now.status.filter(StatusCode::is_bad) {
         return Err(Refusal::code(format_args!("its part {} cannot be read", target.part), status).message);
     }
     let shape = Shape::part(&target.part).ok_or_else(|| format!("{} names no part of an array", target.part))?;

@@ -13,7 +13,7 @@ use super::config::{Config, Settings};
 use super::form::Form;
 use super::send::Sending;
 use super::target::Target;
-use crate::command::book::Undone;
+use crate::command::book::Refused;
 use crate::command::gates::Gates;
 use crate::command::held::Held;
 use crate::opcua::connection::{Server, end, is_of_link};
@@ -39,7 +39,7 @@ pub(super) struct Writer {
 }
 
 /// How a command ended: a word for the counters, and why it was refused.
-pub(super) type Ended = Result<&'static str, (&'static str, String)>;
+pub(super) type Ended = Result<&'static str, Refused>;
 
 /// A command that may be sent.
 pub(super) struct Command<'a> {
@@ -240,23 +240,20 @@ impl Writer {
                 Err(refused) => ended.push(Some(Err(refused))),
             }
         }
+        if group.is_empty() {
+            return Ok(ended.into_iter().flatten().collect());
+        }
         let rest = group.iter().map(|command| command.rest).max().unwrap_or_default();
         let waited = self.gates.wait(group.len(), Instant::now().checked_add(rest)).await;
-        let mut settle = |command: &Command<'_>, undone: Undone| {
-            if let (Some(slot), Undone::Refused(word, reason)) = (ended.get_mut(command.at), undone) {
-                *slot = Some(Err((word, reason)));
-            }
-        };
-        if let Err(Undone::Refused(word, reason)) = waited {
-            group.drain(..).for_each(|command| settle(&command, Undone::Refused(word, reason.clone())));
-        }
         // What has expired while it waited.
-        group.retain(|command| match self.gates.rest(command.record, batch, "") {
-            Ok(_) => true,
-            Err(undone) => {
-                settle(command, undone);
-                false
+        group.retain(|command| {
+            let Err(refused) = waited.clone().and_then(|()| self.gates.rest(command.record, batch, "")) else {
+                return true;
+            };
+            if let Some(slot) = ended.get_mut(command.at) {
+                *slot = Some(Err(refused));
             }
+            false
         });
         if group.is_empty() {
             return Ok(ended.into_iter().flatten().collect());
@@ -269,18 +266,14 @@ impl Writer {
     }
 
     /// What can be told of a command without the server: how much time it has left.
-    fn early(&self, record: &Record, batch: &Batch) -> Result<Duration, (&'static str, String)> {
+    fn early(&self, record: &Record, batch: &Batch) -> Result<Duration, Refused> {
         let Some(target) = self.target(record) else { return Err(("not_listed", "not listed".to_owned())) };
         let why = self.trouble.as_ref().map_or_else(String::new, |(_, refusal)| format!(": {refusal}"));
-        let passed = self.gates.admit(record, batch).and_then(|()| {
-            let rest = self.gates.rest(record, batch, &why)?;
-            self.gates.not_too_soon(record.tag, target.min_interval)?;
-            self.gates.in_turn(rest).map(|()| rest)
-        });
-        passed.map_err(|undone| match undone {
-            Undone::Refused(word, reason) => (word, reason),
-            Undone::Later(cause) => ("expired", cause.message),
-        })
+        self.gates.admit(record, batch)?;
+        let rest = self.gates.rest(record, batch, &why)?;
+        self.gates.not_too_soon(record.tag, target.min_interval)?;
+        self.gates.in_turn(rest)?;
+        Ok(rest)
     }
 
     fn target(&self, record: &Record) -> Option<&Target> {
@@ -288,7 +281,7 @@ impl Writer {
     }
 
     /// A command that is ready to be sent; else why it is refused.
-    fn prepare<'a>(&self, record: &'a Record, batch: &Batch, at: usize) -> Result<Command<'a>, (&'static str, String)> {
+    fn prepare<'a>(&self, record: &'a Record, batch: &Batch, at: usize) -> Result<Command<'a>, Refused> {
         let rest = self.early(record, batch)?;
         let (Some(place), Some(target)) = (self.listed.get(record.tag), self.target(record)) else {
             return Err(("not_listed", "not listed".to_owned()));

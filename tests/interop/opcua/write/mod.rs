@@ -36,7 +36,10 @@ struct Ended {
 
 /// A command at so many milliseconds after the first one.
 fn at(millis: u64, tag: &str, value: Value) -> Value {
-    json!({ "t": format!("2026-01-01T00:00:{:02}.{:03}000Z", millis / 1000, millis % 1000), "tag": tag, "value": value })
+    let time = format!("2026-01-01T00:00:{:02}.{:03}000Z", millis / 1000, millis % 1000);
+    let mut command = json!({ "t": time, "tag": tag });
+    command["value"] = value;
+    command
 }
 
 fn node(url: &str, options: &str, tags: &[(&str, String)]) -> String {

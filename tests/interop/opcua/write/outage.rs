@@ -47,7 +47,10 @@ async fn a_server_that_is_killed_in_the_middle_leaves_an_outcome_that_is_told_an
         assert_eq!(asked_for(&writes, node), 1, "{node}");
     }
     let text = fs::read_to_string(&writes).unwrap();
-    assert!(text.contains("2 w.Int16 1\n") && text.contains("4 w.Int32 2\n"), "by the namespace of the day: {text}");
+    assert!(
+        text.contains("2 w.Int16 1 None\n") && text.contains("4 w.Int32 2 None\n"),
+        "by the namespace of the day: {text}"
+    );
 }
 
 #[tokio::test]

@@ -105,3 +105,20 @@ async fn a_part_of_an_array_is_written_where_the_server_knows_parts_and_refused_
         assert_eq!(held(&server, &["Array"]).await, [json!("[1,2,3]")]);
     }
 }
+
+#[tokio::test]
+async fn the_time_of_a_record_is_written_only_where_that_is_wanted() {
+    let _turn = TURN.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let writes = folder.path().join("writes");
+    let Some(server) = Server::start(&["--writes", writes.to_str().unwrap()]).await else { return };
+    for (options, times) in [("", 0), ("    source_time: true\n", 1)] {
+        let tags = [("a", plant("w.Int16"))];
+        let node = node(&server.url, &format!("{INSECURE}{options}"), &tags);
+        let ended = Writing::begin(&node, &[at(0, "a", json!(times))], "").end().await;
+        assert_eq!(ended.noted, [format!("a Int16 {times} written")], "{}", ended.said);
+        let text = fs::read_to_string(&writes).unwrap();
+        let with_a_time = text.lines().filter(|line| !line.ends_with(" None")).count();
+        assert_eq!(with_a_time, times, "{text}");
+    }
+}
