@@ -5,6 +5,8 @@
 //!
 //! Nothing in here sees an edge, a metric, a signal or the YAML: see `fieldflow_contract` for what a node is.
 
+#[cfg(any(feature = "modbus", feature = "opcua"))]
+mod command;
 mod console;
 #[cfg(test)]
 mod follower;
@@ -62,6 +64,8 @@ pub const BUILTIN: &[&dyn NodeKind] = &[
     &mqtt::MqttForward,
     #[cfg(feature = "opcua")]
     &self::opcua::Opcua,
+    #[cfg(feature = "opcua")]
+    &self::opcua::OpcuaWrite,
     &transform::SetQuality,
     &transform::Rate,
     &transform::Rename,

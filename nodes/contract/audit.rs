@@ -7,7 +7,7 @@ use crate::Timestamp;
 
 /// The book of what a node wrote to devices.
 ///
-/// A node that wants it says so in `build` by [`Audit::keep`], asks [`Audit::has_room`] before each deed, and notes it when it
+/// A node that wants it says so in `build` by [`Audit::keep`], asks for [`Audit::room`] before each deed, and notes it when it
 /// knows how it ended. The runtime stores what was noted within a second or so, and at the end. While the disk is away the
 /// book fills, and a full book means that nothing may be done: what is not noted has not to happen.
 #[derive(Debug, Clone, Default)]
@@ -56,9 +56,9 @@ impl Audit {
         self.book().wanted = true;
     }
 
-    /// Whether one more entry can be noted. Who alone notes here can rely on it until he does.
-    pub fn has_room(&self) -> bool {
-        self.book().entries.len() < Self::MOST
+    /// How many more entries can be noted. Who alone notes here can rely on it until he does.
+    pub fn room(&self) -> usize {
+        Self::MOST.saturating_sub(self.book().entries.len())
     }
 
     /// Notes what was done.
@@ -133,10 +133,10 @@ mod tests {
     fn a_full_book_takes_no_more() {
         let audit = Audit::default();
         for time in 0..Audit::MOST {
-            assert!(audit.has_room());
+            assert_eq!(audit.room(), Audit::MOST - time);
             audit.note(entry(time as i64)).unwrap();
         }
-        assert!(!audit.has_room());
+        assert_eq!(audit.room(), 0);
         assert_eq!(audit.note(entry(0)), Err(AuditFull));
     }
 }

@@ -109,6 +109,11 @@ impl Channel {
         )
     }
 
+    /// Whether it is known to be closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.borrow().is_some()
+    }
+
     /// Does something every so often, as long as the channel is open.
     pub(super) fn meanwhile(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(work);

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ids::Id;
-use super::options::{Lasting, Security, SecurityOptions, User, address};
+use super::options::{Access, Lasting, SecurityOptions, User};
 use super::tags::{Point, TagOptions};
 
 /// Subscribes to the values of an OPC UA server, and survives the loss of its link, session or subscription.
@@ -105,25 +105,18 @@ const MOST_TAGS: usize = 65_536;
 /// Options that were found right.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) url: String,
-    pub(super) security: Security,
-    pub(super) user: Option<User>,
+    pub(super) access: Access,
     pub(super) publishing: Duration,
     pub(super) lasting: Lasting,
-    pub(super) timeout: Duration,
     pub(super) time: TimeOf,
-    pub(super) batch: Option<u32>,
     pub(super) points: Vec<Point>,
 }
 
 impl Config {
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
     pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
-        let url = address(&self.url, findings);
-        let security = self.security.resolve(findings);
-        if let (Some(user), Some(security)) = (&self.user, &security) {
-            user.check(*security, findings);
-        }
+        let way = (self.url.as_str(), &self.security, self.user.as_ref());
+        let access = Access::resolve(way, (self.timeout.0, self.batch), findings);
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         for (option, span, least, most) in [
             ("publishing", Some(self.publishing), Duration::from_millis(1), hour),
@@ -154,16 +147,14 @@ impl Config {
         }
         let points: Vec<_> = self.tags.iter().filter_map(|(name, tag)| self.point(name, tag, findings)).collect();
         let wrong = findings.0.iter().any(|found| found.severity == Severity::Error);
-        let (url, security) = (url?, security?);
-        (!wrong).then(|| Settings {
-            url,
-            security,
-            user: self.user.clone(),
+        let access = access?;
+        let lasting = Lasting::new(self.publishing.0, self.keep_alive.0, self.lifetime.0);
+        let lifetime = self.publishing.0.saturating_mul(lasting.lifetime);
+        (!wrong).then_some(Settings {
+            access: Access { lifetime, ..access },
             publishing: self.publishing.0,
-            lasting: Lasting::new(self.publishing.0, self.keep_alive.0, self.lifetime.0),
-            timeout: self.timeout.0,
+            lasting,
             time: self.time,
-            batch: self.batch,
             points,
         })
     }

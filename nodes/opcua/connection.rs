@@ -16,9 +16,8 @@ use opcua::types::{
 };
 
 use super::channel::{Channel, good, unexpected};
-use super::config::Settings;
 use super::dial::Dial;
-use super::options::{Security, host};
+use super::options::{Access, Security, host};
 use super::pki::{Claims, Identity, Pki};
 use super::profile::Profile;
 use super::refusal::Refusal;
@@ -67,21 +66,21 @@ pub(super) enum How {
 }
 
 impl Server {
-    pub(super) fn new(settings: &Settings, context: &BuildContext) -> Result<Self, (&'static str, String)> {
-        let user = settings.user.as_ref().map_or(Ok(IdentityToken::Anonymous), |user| user.token(&context.base_dir))?;
+    pub(super) fn new(access: &Access, context: &BuildContext) -> Result<Self, (&'static str, String)> {
+        let user = access.user.as_ref().map_or(Ok(IdentityToken::Anonymous), |user| user.token(&context.base_dir))?;
         Ok(Self {
-            url: settings.url.clone(),
-            security: settings.security,
+            url: access.url.clone(),
+            security: access.security,
             user,
-            timeout: settings.timeout,
-            batch: settings.batch,
-            lifetime: settings.publishing.saturating_mul(settings.lasting.lifetime),
+            timeout: access.timeout,
+            batch: access.batch,
+            lifetime: access.lifetime,
             pki: Pki::new(context.data_dir.join("pki"), &context.pipeline),
             pipeline: context.pipeline.clone(),
             node: context.node.clone(),
             kept: None,
             was_connected: false,
-            link: context.links.link(&settings.url),
+            link: context.links.link(&access.url),
             clock: Arc::clone(&context.clock),
             tally: context.tally.clone(),
             notices: context.notices.clone(),

@@ -4,13 +4,12 @@
 //! subscriptions. On the first two steps the messages that were missed are had again before any new one is asked for.
 
 use fieldflow_contract::{Quality, Record};
-use opcua::types::{BrowsePath, Error, MethodId, MonitoredItemCreateResult, NodeId, ObjectId, StatusCode, Variant};
+use opcua::types::{Error, MethodId, MonitoredItemCreateResult, NodeId, ObjectId, StatusCode, Variant};
 use tokio::time::Instant;
 
 use super::connection::is_of_link;
-use super::ids::Found;
+use super::lookup::Missing;
 use super::refusal::name;
-use super::session::Session;
 use super::source::{AGAIN, Subscriber};
 use super::structures::Types;
 use super::subscription::{filter, is_of_filter, is_of_size, request};
@@ -144,13 +143,13 @@ impl Subscriber {
     /// Finds out which nodes are meant.
     pub(super) async fn resolve(&mut self) -> Result<(), Error> {
         let Some(session) = &self.session else { return Ok(()) };
-        let mut paths: Vec<(usize, BrowsePath)> = Vec::new();
+        let found = session.nodes(self.items.iter().map(|item| &item.point.id)).await?;
         let mut unknown: Vec<String> = Vec::new();
-        for (place, item) in self.items.iter_mut().enumerate() {
-            match item.point.id.resolve(&session.namespaces) {
-                Ok(Found::Node(node)) => item.node = Some(node),
-                Ok(Found::Path(path)) => paths.push((place, Session::path(None, path))),
-                Err(missing) => {
+        for (item, found) in self.items.iter_mut().zip(found) {
+            match found {
+                Ok(node) => item.node = Some(node),
+                Err(Missing::Node(status)) => item.refused = Some(status),
+                Err(Missing::Namespace(missing)) => {
                     item.refused = Some(StatusCode::BadNodeIdUnknown);
                     unknown.push(missing.to_string());
                 }
@@ -160,16 +159,6 @@ impl Subscriber {
         unknown.dedup();
         for missing in unknown.iter().take(3) {
             self.server.notices.say(format!("{}: {missing}", self.server.url()));
-        }
-        for chunk in paths.chunks(session.profile.paths.max(1)) {
-            let (places, asked): (Vec<usize>, Vec<BrowsePath>) = chunk.iter().cloned().unzip();
-            for (place, found) in places.into_iter().zip(session.follow(asked).await?) {
-                let Some(item) = self.items.get_mut(place) else { continue };
-                match found {
-                    Ok(node) => item.node = Some(node),
-                    Err(status) => item.refused = Some(status),
-                }
-            }
         }
         Ok(())
     }

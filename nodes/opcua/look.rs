@@ -41,7 +41,7 @@ pub(super) fn begin(config: &Config, context: &BuildContext, within: Duration) -
 }
 
 /// The option that a refusal is about.
-fn to_blame(code: StatusCode, has_user: bool) -> At {
+pub(super) fn to_blame(code: StatusCode, has_user: bool) -> At {
     match code {
         StatusCode::BadSecurityPolicyRejected | StatusCode::BadSecurityModeRejected => "security".into(),
         StatusCode::BadIdentityTokenRejected

@@ -5,15 +5,25 @@ use std::sync::Arc;
 
 use opcua::core::ResponseMessage;
 use opcua::types::{
-    AttributeId, BrowseDescription, BrowseDirection, BrowseRequest, DataValue, EnumDefinition, Error, NodeId,
-    NotificationMessage, QualifiedName, ReferenceTypeId, RelativePath, RelativePathElement, StructureDefinition,
-    Variant,
+    AttributeId, BrowseDescription, BrowseDirection, BrowsePath, BrowseRequest, DataValue, EnumDefinition, Error,
+    NodeId, NotificationMessage, QualifiedName, ReferenceTypeId, RelativePath, RelativePathElement, StatusCode,
+    StructureDefinition, Variant,
 };
 
 use super::channel::{good, unexpected};
+use super::ids::{Found, Id, NoNamespace};
 use super::session::{Session, ask, attribute_of, counted, text, value_of};
 use super::source::Subscriber;
 use super::structures::{Type, Types, builtin, encodings};
+
+/// Why there is no node of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// The server has no such namespace.
+    Namespace(NoNamespace),
+    /// The server says so.
+    Node(StatusCode),
+}
 
 /// Most types that are asked for because of one structure.
 const MOST_TYPES: usize = 64;
@@ -74,6 +84,31 @@ impl Subscriber {
 }
 
 impl Session {
+    /// Which nodes are meant by these names.
+    pub(super) async fn nodes(&self, ids: impl Iterator<Item = &Id>) -> Result<Vec<Result<NodeId, Missing>>, Error> {
+        let mut nodes = Vec::new();
+        let mut paths = Vec::new();
+        for (place, id) in ids.enumerate() {
+            nodes.push(match id.resolve(&self.namespaces) {
+                Ok(Found::Node(node)) => Ok(node),
+                Ok(Found::Path(path)) => {
+                    paths.push((place, Self::path(None, path)));
+                    Err(Missing::Node(StatusCode::BadNoMatch))
+                }
+                Err(namespace) => Err(Missing::Namespace(namespace)),
+            });
+        }
+        for chunk in paths.chunks(self.profile.paths.max(1)) {
+            let (places, asked): (Vec<usize>, Vec<BrowsePath>) = chunk.iter().cloned().unzip();
+            for (place, found) in places.into_iter().zip(self.follow(asked).await?) {
+                if let Some(node) = nodes.get_mut(place) {
+                    *node = found.map_err(Missing::Node);
+                }
+            }
+        }
+        Ok(nodes)
+    }
+
     /// The data type of an encoding, with all that its fields are made of.
     async fn learn_type(&self, encoding: &NodeId, types: &mut Types) -> Result<Option<NodeId>, Error> {
         let Some(id) = self.other_end(encoding, ReferenceTypeId::HasEncoding).await? else { return Ok(None) };
@@ -96,7 +131,8 @@ impl Session {
         Ok(matches!(types.types.get(&id), Some(Type::Structure { .. })).then_some(id))
     }
 
-    async fn data_type(&self, id: &NodeId) -> Result<Type, Error> {
+    /// What a data type is.
+    pub(super) async fn data_type(&self, id: &NodeId) -> Result<Type, Error> {
         let attributes = [AttributeId::DataTypeDefinition, AttributeId::IsAbstract];
         let asked = attributes.into_iter().map(|attribute| attribute_of(id.clone(), attribute)).collect();
         let mut values = self.read(asked).await?.into_iter().map(|value| value.value);
@@ -148,7 +184,7 @@ impl Session {
     }
 
     /// The names of an enumeration; none if it is none.
-    async fn names(&self, of: &NodeId) -> Result<Option<HashMap<i64, String>>, Error> {
+    pub(super) async fn names(&self, of: &NodeId) -> Result<Option<HashMap<i64, String>>, Error> {
         let definition = attribute_of(of.clone(), AttributeId::DataTypeDefinition);
         let value = self.read(vec![definition]).await?.into_iter().next().and_then(|value| value.value);
         if let Some(Variant::ExtensionObject(object)) = value

@@ -1,4 +1,4 @@
-//! OPC UA: `opcua`, which subscribes to the values of a server.
+//! OPC UA: `opcua`, which subscribes to the values of a server, and `opcua_write`, which writes them.
 //!
 //! | to learn about | read |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | values, qualities, times | `item`, `values` |
 //! | what is looked at before a run | `look` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
+//! | commands that are written | `write` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
 //! see `channel` and `transport`.
@@ -44,6 +45,7 @@ mod subscription;
 mod tags;
 mod transport;
 mod values;
+mod write;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -62,6 +64,7 @@ use self::reading::Reading;
 use self::source::Subscriber;
 use self::structures::Types;
 use self::subscription::Wanted;
+pub(crate) use self::write::OpcuaWrite;
 
 /// `type: opcua`
 pub(crate) struct Opcua;
@@ -116,7 +119,7 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
     })?;
     let server =
-        Server::new(&settings, context).map_err(|(option, why)| BuildError(format!("user.{option}: {why}")))?;
+        Server::new(&settings.access, context).map_err(|(option, why)| BuildError(format!("user.{option}: {why}")))?;
     let mut intervals: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
     for (place, point) in settings.points.iter().enumerate() {
         if let Some(every) = point.every {

@@ -209,6 +209,36 @@ impl User {
     }
 }
 
+/// How a server is reached; found right.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    pub(super) url: String,
+    pub(super) security: Security,
+    pub(super) user: Option<User>,
+    pub(super) timeout: Duration,
+    /// Most nodes that one request names, if a person has said so.
+    pub(super) batch: Option<u32>,
+    /// How long what is in a session shall outlive the connection.
+    pub(super) lifetime: Duration,
+}
+
+impl Access {
+    /// Reads the options that say so; `None` if the address or its security is wrong.
+    pub(super) fn resolve(
+        (url, security, user): (&str, &SecurityOptions, Option<&User>),
+        (timeout, batch): (Duration, Option<u32>),
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let url = address(url, findings);
+        let security = security.resolve(findings);
+        if let (Some(user), Some(security)) = (user, &security) {
+            user.check(*security, findings);
+        }
+        let (url, security) = (url?, security?);
+        Some(Self { url, security, user: user.cloned(), timeout, batch, lifetime: Duration::ZERO })
+    }
+}
+
 /// For how many publishing intervals things last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lasting {
@@ -228,7 +258,7 @@ impl Lasting {
 }
 
 /// Reads the address of a server; `None` if it is none.
-pub(super) fn address(text: &str, findings: &mut Findings) -> Option<String> {
+fn address(text: &str, findings: &mut Findings) -> Option<String> {
     let mut wrong = |message: String| {
         findings.error("url", message).help("write opc.tcp://HOST:PORT, such as opc.tcp://127.0.0.1:4840");
         None

@@ -9,6 +9,8 @@ pub(super) struct Profile {
     pub(super) items: usize,
     /// Most nodes to read at once.
     pub(super) reads: usize,
+    /// Most nodes to write at once.
+    pub(super) writes: usize,
     /// Most paths to follow at once.
     pub(super) paths: usize,
     /// Whether it can be asked for a deadband or a trigger.
@@ -33,11 +35,11 @@ impl Profile {
         let known = KNOWN.iter().find(|(part, ..)| said.contains(part));
         let (name, batch, filters) =
             known.map_or(("unknown", 50, true), |(_, name, batch, filters)| (*name, *batch, *filters));
-        Self { name, items: batch, reads: batch, paths: batch, filters }
+        Self { name, items: batch, reads: batch, writes: batch, paths: batch, filters }
     }
 
     /// Within what the server states; 0 or nothing is no limit.
-    pub(super) fn within(self, reads: Option<u32>, items: Option<u32>, paths: Option<u32>) -> Self {
+    pub(super) fn within(self, [reads, items, paths, writes]: [Option<u32>; 4]) -> Self {
         let least = |ours: usize, theirs: Option<u32>| match theirs {
             None | Some(0) => ours,
             Some(most) => ours.min(most as usize),
@@ -45,6 +47,7 @@ impl Profile {
         Self {
             items: least(self.items, items),
             reads: least(self.reads, reads),
+            writes: least(self.writes, writes),
             paths: least(self.paths, paths),
             ..self
         }
@@ -54,7 +57,7 @@ impl Profile {
     pub(super) fn at_most(self, batch: Option<u32>) -> Self {
         batch.map_or(self, |batch| {
             let batch = batch.max(1) as usize;
-            Self { items: batch, reads: batch, paths: batch, ..self }
+            Self { items: batch, reads: batch, writes: batch, paths: batch, ..self }
         })
     }
 }
@@ -71,10 +74,14 @@ mod tests {
 
     #[test]
     fn a_server_is_asked_for_what_it_states_and_no_more_than_its_kind_can_do() {
-        let s7 =
-            Profile::of("Siemens AG", "SIMATIC.S7-1200.OPC-UA.Application:PLC_1").within(Some(1000), Some(1000), None);
-        assert_eq!((s7.name, s7.items, s7.reads, s7.filters), ("S7-1200", 100, 100, false));
-        let unknown = Profile::of("Somebody", "Something").within(Some(0), Some(20), Some(5000));
+        let s7 = Profile::of("Siemens AG", "SIMATIC.S7-1200.OPC-UA.Application:PLC_1").within([
+            Some(1000),
+            Some(1000),
+            None,
+            Some(30),
+        ]);
+        assert_eq!((s7.name, s7.items, s7.reads, s7.writes, s7.filters), ("S7-1200", 100, 100, 30, false));
+        let unknown = Profile::of("Somebody", "Something").within([Some(0), Some(20), Some(5000), None]);
         assert_eq!((unknown.items, unknown.reads, unknown.paths), (20, 50, 50));
         assert_eq!(unknown.at_most(Some(1000)).items, 1000);
     }

@@ -70,7 +70,8 @@ impl From<Refusal> for NodeError {
 /// The name of a status code: `BadTimeout`.
 pub(super) fn name(code: StatusCode) -> String {
     let named = code.to_string();
-    if named.is_empty() { format!("0x{:08X}", code.bits()) } else { named }
+    // What the library calls one that it does not know.
+    if named.is_empty() || named == "Invalid" { format!("0x{:08X}", code.bits()) } else { named }
 }
 
 /// What a status code means, and what a person can do about it, if only a person can.

@@ -58,6 +58,7 @@ impl Session {
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
+            VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite,
         ];
         let nodes: Vec<ReadValueId> = asked.into_iter().map(|id| value_of(id.into())).collect();
         let mut values = self.read(nodes).await?.into_iter().map(|value| value.value);
@@ -67,8 +68,8 @@ impl Session {
             _ => return Err(Error::new(StatusCode::BadUnexpectedError, "no namespaces")),
         };
         let [manufacturer, product] = [next(), next()].map(|value| value.as_ref().map(text).unwrap_or_default());
-        let mut number = || next().and_then(|value| value.try_cast_to::<u32>().ok());
-        self.profile = Profile::of(&manufacturer, &product).within(number(), number(), number()).at_most(most);
+        let limits = [(); 4].map(|()| next().and_then(|value| value.try_cast_to::<u32>().ok()));
+        self.profile = Profile::of(&manufacturer, &product).within(limits).at_most(most);
         Ok(())
     }
 

@@ -189,7 +189,7 @@ impl TagOptions {
 }
 
 /// Whether it is a numeric range of OPC UA, in which the first number is less than the second.
-fn is_range(text: &str) -> bool {
+pub(super) fn is_range(text: &str) -> bool {
     let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|c| c.is_ascii_digit()));
     text.split(',').all(|part| match part.split_once(':') {
         None => number(part).is_some(),

@@ -1,12 +1,15 @@
 """An OPC UA server on asyncua that holds what it is told, for the interop tests.
 
     asyncua_server.py PORT [--namespaces URI,URI] [--items N] [--every MS] [--secure CERTIFICATE KEY] [--uri URI] [--user NAME:PASSWORD] [--history]
+                      [--writes FILE]
 
 It serves opc.tcp://127.0.0.1:PORT. The nodes are in the namespace `urn:plant`: one variable of each type by its name, arrays,
-an enumeration, a structure, `counter` that counts up every MS milliseconds (with a history if that is said), and N variables `item0` … that all follow it. The
+an enumeration, a structure, `counter` that counts up every MS milliseconds (with a history if that is said), and N variables `item0` … that all follow it. Those
+that may be written have `w.` before their name; each write that is asked for is noted in FILE. The
 first line that it prints is `PORT n`. It ends when its standard input does; a line there is a command in JSON:
 
     {"set": "Int32", "to": 7, "status": 2151677952}      writes a value with a status
+    {"hold": "writes"}                                   notes writes, and never does nor answers them
     {"forget": "subscriptions"}                          deletes all subscriptions behind the back of their clients
 
 and is answered by a line.
@@ -21,9 +24,11 @@ import uuid
 from datetime import datetime, timezone
 
 from asyncua import Server, ua
+from asyncua.common.callback import CallbackType
 from asyncua.crypto.permission_rules import User, UserRole
 
 T = ua.VariantType
+HELD = []
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 
 SCALARS = {
@@ -107,6 +112,7 @@ async def fill(server, namespace, items):
     order = ua.Order()
     order.number, order.name, order.sizes, order.at = 42, "bolt", [7, 8], point
     await add("Order", order, T.ExtensionObject)
+    await writable(server, namespace, add, state)
     counting = [await add("counter", 0, T.Int64)]
     # Few in a folder: asyncua looks through all of its folder for each.
     for index in range(items):
@@ -114,6 +120,41 @@ async def fill(server, namespace, items):
             folder = await server.nodes.objects.add_object(ua.NodeId(f"Folder{index}", namespace), f"{namespace}:Folder{index}")
         counting.append(await add(f"item{index}", 0, T.Int64))
     return counting
+
+
+async def writable(server, namespace, add, state):
+    """What may be written, each by its name with `w.` before it; and what is to be refused."""
+    arrays = {"Array": ([1, 2, 3], T.Int32), "Texts": (["a", "b"], T.String), "Matrix": ([[1, 2], [3, 4]], T.Int32)}
+    for name, (value, kind) in {**SCALARS, **arrays}.items():
+        await (await add(f"w.{name}", value, kind)).set_writable()
+    access, data_type = ua.AttributeIds.UserAccessLevel, ua.AttributeIds.DataType
+    for name, value, kind, attribute, to in [
+        ("State", ua.State.Running, T.Int32, data_type, await state.read_attribute(data_type)),
+        ("Open", 5, T.Int16, data_type, ua.DataValue(ua.Variant(ua.NodeId(ua.ObjectIds.BaseDataType), T.NodeId))),
+        ("Empty", None, T.Null, data_type, ua.DataValue(ua.Variant(ua.NodeId(ua.ObjectIds.BaseDataType), T.NodeId))),
+        ("Order", ua.Order(), T.ExtensionObject, None, None),
+        ("Deaf", 5, T.Int16, None, None),
+        ("Denied", 5, T.Int16, access, ua.DataValue(ua.Variant(1, T.Byte))),
+    ]:
+        node = await add(f"w.{name}", value, kind)
+        await node.set_writable()
+        if attribute:
+            await node.write_attribute(attribute, to)
+        if name == "Deaf":
+            server.set_attribute_value_setter(node.nodeid, lambda *_: None)
+
+
+def note_writes(server, path):
+    """Notes each write before it is done."""
+
+    async def note(event, _):
+        with open(path, "a") as file:
+            for asked in event.request_params.NodesToWrite:
+                file.write(f"{asked.NodeId.NamespaceIndex} {asked.NodeId.Identifier} {asked.Value.Value.Value} {asked.Value.SourceTimestamp}\n")
+        if HELD:
+            await asyncio.sleep(3600)
+
+    server.subscribe_server_callback(CallbackType.PreWrite, note)
 
 
 async def count(server, nodes, every):
@@ -141,6 +182,8 @@ async def obey(server, namespace):
                 datetime.now(timezone.utc),
             )
             await server.write_attribute_value(node.nodeid, value)
+        elif "hold" in command:
+            HELD.append(command["hold"])
         elif "forget" in command:
             service = server.iserver.subscription_service
             # Its history has subscriptions of its own.
@@ -160,6 +203,7 @@ async def main():
     arguments.add_argument("--uri", default="urn:interop:asyncua")
     arguments.add_argument("--user")
     arguments.add_argument("--history", action="store_true")
+    arguments.add_argument("--writes")
     told = arguments.parse_args()
     server = Server(user_manager=Users(told.user))
     await server.init()
@@ -182,6 +226,8 @@ async def main():
     namespace = await server.get_namespace_index("urn:plant")
     counting = await fill(server, namespace, told.items)
     async with server:
+        if told.writes:
+            note_writes(server, told.writes)
         if told.history:
             await server.historize_node_data_change(counting[0])
         print(f"PORT {told.port}", flush=True)

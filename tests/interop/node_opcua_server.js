@@ -4,7 +4,7 @@
 //
 // It serves opc.tcp://127.0.0.1:PORT, with and without security, and keeps its certificates in FOLDER. Its nodes are in the
 // namespace `urn:plant`: `counter`, which counts up every MS milliseconds; `fast`, which changes every 10 ms; `band`, and `percent`
-// with a range of 0 to 200, which are set by commands. The first line that it prints is `PORT n`. It ends when its standard
+// with a range of 0 to 200, which are set by commands; and those that may be written have `w.` before their name. The first line that it prints is `PORT n`. It ends when its standard
 // input does; a line there is a command in JSON, and is answered by a line:
 //
 //     {"set": "band", "to": 7}
@@ -15,7 +15,7 @@ const readline = require("node:readline");
 const installed = (name) => require(`${process.env.NODE_OPCUA}/${name}`);
 const { OPCUAServer } = installed("node-opcua-server");
 const { OPCUACertificateManager } = installed("node-opcua-certificate-manager");
-const { DataType } = installed("node-opcua-variant");
+const { DataType, VariantArrayType } = installed("node-opcua-variant");
 
 const [port, folder] = process.argv.slice(2);
 const every = process.argv.includes("--every") ? Number(process.argv[process.argv.indexOf("--every") + 1]) : 0;
@@ -31,6 +31,7 @@ async function main() {
     userCertificateManager: manager,
     serverInfo: { applicationUri: "urn:interop:node-opcua" },
     buildInfo: { productName: "node-opcua for interop" },
+    serverCapabilities: { operationLimits: { maxNodesPerWrite: 7 } },
   });
   await server.initialize();
   const space = server.engine.addressSpace;
@@ -51,6 +52,15 @@ async function main() {
     minimumSamplingInterval: 10,
   });
   held.percent.setValueFromSource({ dataType: DataType.Double, value: 0 });
+  // What may be written.
+  for (const kind of ["Boolean", "SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "String",
+    "DateTime", "Guid", "ByteString", "XmlElement", "NodeId", "QualifiedName", "LocalizedText"]) {
+    namespace.addVariable({ componentOf: line, browseName: `w.${kind}`, nodeId: `s=w.${kind}`, dataType: kind });
+  }
+  const array = { dataType: DataType.Int32, arrayType: VariantArrayType.Array, value: new Int32Array([1, 2, 3]) };
+  const many = { componentOf: line, browseName: "w.Array", nodeId: "s=w.Array", dataType: "Int32", valueRank: 1, arrayDimensions: [3] };
+  namespace.addVariable({ ...many, value: array });
+  namespace.addVariable({ componentOf: line, browseName: "w.Read", nodeId: "s=w.Read", dataType: "Int32", accessLevel: "CurrentRead" });
   let count = 0;
   let fast = 0;
   if (every) setInterval(() => held.counter.setValueFromSource({ dataType: DataType.Int32, value: ++count }), every);

@@ -7,7 +7,9 @@ use fieldflow_contract::{At, Findings, Severity, Span, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::target::{Scaling, Target};
+use super::target::Target;
+use crate::command::amount;
+use crate::command::gates::{Limits, check_rate};
 use crate::modbus::address::{AddressStyle, Table};
 use crate::modbus::codec::{Half, Kind, Layout, Pad};
 use crate::modbus::config::check_span;
@@ -191,6 +193,11 @@ pub(super) struct Settings {
 }
 
 impl Config {
+    /// What it says of commands.
+    pub(super) fn limits(&self) -> Limits {
+        Limits { expire: self.expire.0, uncertain: self.uncertain, rate: self.rate }
+    }
+
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
     pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
         if self.unit == 0 {
@@ -211,11 +218,7 @@ impl Config {
                 .error("demote_after", "0 failures would set the unit back before it was asked")
                 .help("write 1 or more");
         }
-        if !(0.001..=1000.0).contains(&self.rate) {
-            findings
-                .error("rate", format!("{} is not between 0.001 and 1000 writes in a second", self.rate))
-                .help("write how many writes the device can take, such as 10");
-        }
+        check_rate(self.rate, "writes", findings);
         if self.tags.is_empty() {
             findings
                 .error("tags", "no tag is listed, so nothing may be written")
@@ -258,7 +261,8 @@ impl Config {
                 .help(format!("look in the manual for {instead} that sets the same"));
         }
         check_size(need, &at, findings);
-        let scaling = tag.scaling(&layout, &at, findings);
+        let what = no_number(&layout);
+        let scaling = amount::scaling((tag.scale, tag.offset), what.as_deref(), &at, findings);
         let target = Target {
             need,
             layout,
@@ -306,39 +310,13 @@ impl WriteOptions {
         }
     }
 
-    fn scaling(&self, layout: &Layout, at: &At, findings: &mut Findings) -> Option<Scaling> {
-        for (option, number) in [("scale", self.scale), ("offset", self.offset)] {
-            let Some(number) = number else { continue };
-            let at = at.clone().key(option);
-            if let Some(what) = no_number(layout) {
-                findings.error(at, format!("{what} cannot be scaled")).help("leave it out");
-            } else if !number.is_finite() {
-                findings.error(at, "an ordinary number is wanted here, neither NaN nor infinite");
-            } else if option == "scale" && number == 0.0 {
-                findings
-                    .error(at, "a scale of 0 would make each value the offset, and nothing can be told from that")
-                    .help("write what one step of the raw number stands for, such as 0.1");
-            }
-        }
-        let is_given = self.scale.is_some() || self.offset.is_some();
-        is_given.then(|| Scaling { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0) })
-    }
-
     fn check_range(&self, target: &Target, at: &At, findings: &mut Findings) {
         let Some([low, high]) = self.range else { return };
-        let at = at.clone().key("range");
-        if let Some(what) = no_number(&target.layout) {
-            findings.error(at, format!("{what} has no range")).help("leave it out");
-        } else if !(low.is_finite() && high.is_finite()) {
-            findings.error(at, "ordinary numbers are wanted here, neither NaN nor infinite");
-        } else if high < low {
-            findings
-                .error(at, format!("the low end {low} is above the high end {high}, so nothing could be written"))
-                .help("write the lower number first");
-        } else {
+        if amount::check_range([low, high], no_number(&target.layout).as_deref(), at, findings) {
             for (index, end) in [low, high].into_iter().enumerate() {
                 if let Err(why) = target.raw(&Value::F64(end)) {
-                    findings.warning(at.clone().index(index), format!("{end} itself cannot be written: {why}"));
+                    let at = at.clone().key("range").index(index);
+                    findings.warning(at, format!("{end} itself cannot be written: {why}"));
                 }
             }
         }

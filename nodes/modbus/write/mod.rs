@@ -5,13 +5,14 @@
 //! | the options | `config` |
 //! | from a value to registers and a request | `target` |
 //! | what becomes of a command | `writer` |
-//! | how it ends, and where that is noted | `book` |
+//! | what a refusal of the device says | `refusal` |
+//! | gates, the book, the batch in hand | `crate::command` |
 //! | how it gets to the device | `super::session`, `super::line` |
 
-mod book;
 mod config;
 #[cfg(test)]
 mod plant;
+mod refusal;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -1,56 +1,46 @@
 //! What becomes of a command: written once, or refused with a reason; and noted, whatever became of it.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Cause, Gather, Level, NodeError, Position, Record, Sink, Tag, TagMap, Tally,
-    Timestamp,
+    Batch, BuildContext, BuildError, Cause, Gather, NodeError, Position, Record, Sink, Tag, TagMap, Tally,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
-use super::book::{Book, Undone, refusal};
 use super::config::{Config, Settings};
+use super::refusal::refusal;
 use super::target::{Means, Raw, Target};
+use crate::command::amount::shown;
+use crate::command::book::{Deed, Refused};
+use crate::command::gates::{AGAIN, Gates};
+use crate::command::held::Held;
 use crate::modbus::frame::{Reply, Request};
 use crate::modbus::health::Admission;
 use crate::modbus::line::{Line, Trouble};
 use crate::modbus::session::{Session, meaning};
+
+/// Why a command was not done.
+enum Undone {
+    /// It is settled.
+    Refused(&'static str, String),
+    /// Nothing was sent, and it may be tried again when the line is back.
+    Later(Cause),
+}
+
+impl From<Refused> for Undone {
+    fn from((word, reason): Refused) -> Self {
+        Self::Refused(word, reason)
+    }
+}
 
 /// Writes to one unit.
 pub(super) struct Writer {
     session: Session,
     targets: TagMap<Target>,
     means: Means,
-    expire: Duration,
-    uncertain: bool,
-    /// The least time between two writes.
-    gap: Duration,
-    /// When something was written last; then when each tag was.
-    last: Option<Instant>,
-    last_of: TagMap<Instant>,
-    /// When this run began.
-    began: Timestamp,
     /// The batch in hand, which comes again if the line is lost in the middle of it.
     held: Option<Held>,
-    book: Book,
+    gates: Gates,
     tally: Tally,
 }
-
-/// A batch, and how far it has come.
-struct Held {
-    batch: Batch,
-    /// How many of its records are done with.
-    done: usize,
-    /// Which of them were refused, and why.
-    refused: BTreeSet<usize>,
-    reasons: Vec<String>,
-}
-
-/// How long to wait before what was not sent is tried again.
-const AGAIN: Duration = Duration::from_millis(50);
-/// Most reasons that are told of one batch.
-const MOST_REASONS: usize = 5;
 
 impl Writer {
     /// A writer with these options; opens nothing.
@@ -62,19 +52,13 @@ impl Writer {
             *listed.slot(tag) = Some(target);
         }
         let session = Session::new(Line::of(line, &context.base_dir)?, config.unit, config.timeout.0, policy, context);
-        let book = Book::new(context, session.name());
+        let gates = Gates::new(config.limits(), context, session.name());
         Ok(Self {
             session,
             targets: listed,
             means: Means { multiple: config.multiple, read_modify_write: config.read_modify_write },
-            expire: config.expire.0,
-            uncertain: config.uncertain,
-            gap: Duration::from_secs_f64(1.0 / config.rate),
-            last: None,
-            last_of: TagMap::default(),
-            began: context.clock.now(),
             held: None,
-            book,
+            gates,
             tally: context.tally.clone(),
         })
     }
@@ -90,22 +74,20 @@ impl Sink for Writer {
     }
 
     fn gather(&self) -> Gather {
-        Gather { records: 1, wait: Duration::ZERO }
+        Gather { records: 1, wait: std::time::Duration::ZERO }
     }
 
     async fn write(&mut self, batches: &[Batch], _: &[Position]) -> Result<(), NodeError> {
         let [batch] = batches else {
             return Err(NodeError::Broken(Cause::new("several batches at once, but one was to be gathered")));
         };
-        // The same batch is known by its place in memory, which is its own while it is held.
-        let again = self.held.take().filter(|held| std::ptr::eq(held.batch.records(), batch.records()));
-        let mut held = again.unwrap_or_else(|| Held::new(batch));
+        let mut held = Held::take(self.held.take(), batch);
         while let Some(record) = batch.records().get(held.done) {
             match self.command(record, batch).await {
                 Ok(outcome) => self.tally.add(outcome, 1),
                 Err(Undone::Refused(word, reason)) => {
                     self.tally.add(word, 1);
-                    held.refuse(format!("{}: {reason}", record.tag));
+                    held.refuse(held.done, format!("{}: {reason}", record.tag));
                 }
                 Err(Undone::Later(cause)) => {
                     self.held = Some(held);
@@ -122,34 +104,6 @@ impl Sink for Writer {
     }
 }
 
-impl Held {
-    fn new(batch: &Batch) -> Self {
-        Self { batch: batch.clone(), done: 0, refused: BTreeSet::new(), reasons: Vec::new() }
-    }
-
-    fn refuse(&mut self, reason: String) {
-        self.refused.insert(self.done);
-        if self.reasons.len() < MOST_REASONS {
-            self.reasons.push(reason);
-        }
-    }
-
-    fn outcome(self) -> Result<(), NodeError> {
-        let more = self.refused.len().saturating_sub(self.reasons.len());
-        let mut index = 0;
-        let part = self.batch.filter(|_| {
-            index += 1;
-            self.refused.contains(&(index - 1))
-        });
-        let Some(part) = part else { return Ok(()) };
-        let mut reasons = self.reasons;
-        if 0 < more {
-            reasons.push(format!("and {more} more"));
-        }
-        Err(NodeError::RejectedPart(part, Cause::new(reasons.join("; "))))
-    }
-}
-
 impl Writer {
     /// Does what a record asks for, and tells the outcome in one word.
     async fn command(&mut self, record: &Record, batch: &Batch) -> Result<&'static str, Undone> {
@@ -157,73 +111,31 @@ impl Writer {
         let Some(target) = self.targets.get(record.tag).cloned() else {
             return refused("not_listed", "not listed".to_owned());
         };
-        if batch.is_replayed() && batch.received() < self.began {
-            let reason = "it was received before this run began, and may have been written then";
-            return refused("from_before", reason.to_owned());
-        }
-        if record.quality.level() == Level::Bad || !(record.quality.is_good() || self.uncertain) {
-            return refused("quality", format!("its quality is {}", record.quality));
-        }
+        self.gates.admit(record, batch)?;
         let raw = match target.raw(&record.value) {
             Ok(raw) => raw,
             Err(reason) => return refused("value", reason),
         };
-        let rest = self.rest(record, batch, "")?;
+        let rest = self.gates.rest(record, batch, "")?;
         // No end in sight for a time that is longer than the clock can tell.
         let until = Instant::now().checked_add(rest);
-        if let Some(last) = self.last_of.get(record.tag)
-            && last.elapsed() < target.min_interval
-        {
-            let (ago, least) = (last.elapsed(), target.min_interval);
-            return refused("too_soon", format!("it was written {ago:.1?} ago, and is not written within {least:?}"));
-        }
-        if let Some(turn) = self.last.map(|last| last + self.gap) {
-            if until.is_some_and(|until| until < turn) {
-                let reason = format!(
-                    "it would have had to wait longer for its turn than the {rest:.1?} that it had, see `rate`"
-                );
-                return refused("expired", reason);
-            }
-            sleep_until(turn).await;
-        }
-        while !self.book.audit.has_room() {
-            if until.is_some_and(|until| until < Instant::now()) {
-                return refused("not_noted", "the disk does not take the book of writes".to_owned());
-            }
-            sleep(AGAIN).await;
-        }
+        self.gates.not_too_soon(record.tag, target.min_interval)?;
+        self.gates.in_turn(rest)?;
+        self.gates.wait(1, until).await?;
         loop {
             match self.send(record, &target, &raw, until).await {
                 // Nothing was sent.
                 Err(Undone::Later(cause)) => {
-                    self.rest(record, batch, &format!(": {cause}"))?;
+                    self.gates.rest(record, batch, &format!(": {cause}"))?;
                     return Err(Undone::Later(cause));
                 }
                 Ok(None) => {
-                    self.rest(record, batch, ": the line was busy")?;
+                    self.gates.rest(record, batch, ": the line was busy")?;
                     sleep(AGAIN).await;
                 }
                 Ok(Some(outcome)) => return Ok(outcome),
                 Err(refused) => return Err(refused),
             }
-        }
-    }
-
-    /// How long a command may still be written, by the option and by who sent it.
-    fn rest(&self, record: &Record, batch: &Batch, why: &str) -> Result<Duration, Undone> {
-        let (now, limit) = (self.book.clock.now(), self.expire);
-        let age = now.since(record.time.min(batch.received()));
-        let expired = |reason| Err(Undone::Refused("expired", reason));
-        let Some(rest) = limit.checked_sub(age) else {
-            return expired(format!("the command is {age:.1?} old and expires after {limit:?}{why}"));
-        };
-        match batch.expires() {
-            Some(end) if end <= now => {
-                let ago = now.since(end);
-                expired(format!("whoever sent the command let it expire, {ago:.1?} ago{why}"))
-            }
-            Some(end) => Ok(rest.min(end.since(now))),
-            None => Ok(rest),
         }
     }
 
@@ -247,7 +159,13 @@ impl Writer {
             },
             (None, _) => return Ok(None),
         };
-        let underway = self.book.begin(record, target, raw, old);
+        let underway = self.gates.book.begin(Deed {
+            tag: record.tag.name(),
+            address: target.address(),
+            value: shown(&record.value),
+            raw: raw.shown(),
+            old: old.map(|word| Raw::Words(vec![word]).shown()),
+        });
         let asked = self.session.ask_ahead(&request, until).await;
         if let Err(Trouble::Line(_) | Trouble::Unsent(_)) = &asked {
             underway.forget();
@@ -256,18 +174,17 @@ impl Writer {
                 _ => Ok(None),
             };
         }
-        self.last = Some(Instant::now());
-        *self.last_of.slot(record.tag) = self.last;
+        self.gates.sent([record.tag]);
         match asked {
             Ok(Reply::Done) => {}
             Ok(Reply::Exception(code)) => {
                 let (outcome, reason) = refusal(code, &request);
-                return Err(underway.failed(outcome, reason));
+                return Err(underway.failed(outcome, reason).into());
             }
-            Ok(_) => return Err(underway.failed("unknown", "the answer fits no write".to_owned())),
+            Ok(_) => return Err(underway.failed("unknown", "the answer fits no write".to_owned()).into()),
             Err(Trouble::Unit(cause) | Trouble::Broken(cause) | Trouble::Line(cause) | Trouble::Unsent(cause)) => {
                 let reason = format!("outcome unknown: it was sent, and then {cause}; it is not sent again");
-                return Err(underway.failed("unknown", reason));
+                return Err(underway.failed("unknown", reason).into());
             }
         }
         if !target.verify {
@@ -282,11 +199,11 @@ impl Writer {
             }
             Ok(Reply::Bits(bits)) => {
                 let held = Raw::Bit(bits.first().copied().unwrap_or_default()).shown();
-                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")))
+                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")).into())
             }
             Ok(Reply::Words(words)) => {
                 let held = Raw::Words(words).shown();
-                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")))
+                Err(underway.failed("mismatch", format!("it was written, but {held} was read back")).into())
             }
             other => {
                 let why = match other {
@@ -296,7 +213,7 @@ impl Writer {
                         Trouble::Line(cause) | Trouble::Broken(cause) | Trouble::Unit(cause) | Trouble::Unsent(cause),
                     ) => cause.message,
                 };
-                Err(underway.failed("unverified", format!("it was written, but could not be read back: {why}")))
+                Err(underway.failed("unverified", format!("it was written, but could not be read back: {why}")).into())
             }
         }
     }

@@ -8,6 +8,7 @@ mod outage;
 mod secure;
 mod server;
 mod values;
+mod write;
 
 use std::collections::BTreeMap;
 

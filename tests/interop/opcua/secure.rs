@@ -15,13 +15,13 @@ use crate::peers::port_that_no_client_gets;
 use crate::pipeline::Pipeline;
 
 /// A certificate of the server in a folder of its own.
-struct Made {
+pub(super) struct Made {
     folder: TempDir,
 }
 
 impl Made {
     /// `None` if there is nothing to make it with.
-    async fn with(options: &[&str]) -> Option<Self> {
+    pub(super) async fn with(options: &[&str]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("target/interop/venv/bin/python");
         let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ impl Made {
     }
 
     /// A server that has it.
-    async fn serve(&self, port: u16, more: &[&str]) -> Server {
+    pub(super) async fn serve(&self, port: u16, more: &[&str]) -> Server {
         let (certificate, key) = (self.path("server.der"), self.path("server.pem"));
         let mut options = vec!["--secure", &certificate, &key];
         options.extend(more);
@@ -82,20 +82,21 @@ fn pki(pipeline: &Pipeline) -> PathBuf {
 
 /// Trusts whatever was rejected, as a person would.
 pub(super) async fn trust(pipeline: &Pipeline) {
+    trust_in(pipeline.folder(), &pipeline.said()).await;
+}
+
+/// The same, for a pipeline that runs in this folder and has said this.
+pub(super) async fn trust_in(folder: &Path, said: &str) {
     let run = |arguments: Vec<String>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fieldflow"));
-        command.current_dir(pipeline.folder()).arg("pki").args(arguments).args(["--data-dir", "data"]);
+        command.current_dir(folder).arg("pki").args(arguments).args(["--data-dir", "data"]);
         async move { command.output().await.unwrap() }
     };
     let shown = run(vec!["show".to_owned(), "interop.yaml".to_owned()]).await;
     let shown = String::from_utf8(shown.stdout).unwrap();
     let rejected = shown.lines().find(|line| line.starts_with("rejected")).unwrap_or_else(|| panic!("{shown}"));
     let thumbprint = rejected.split_whitespace().nth(1).unwrap().get(..8).unwrap().to_owned();
-    assert!(
-        pipeline.said().contains(&thumbprint),
-        "the log names what is to be trusted: {thumbprint}\n{}",
-        pipeline.said()
-    );
+    assert!(said.contains(&thumbprint), "the log names what is to be trusted: {thumbprint}\n{said}");
     let trusted = run(vec!["trust".to_owned(), "interop.yaml".to_owned(), thumbprint]).await;
     assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
 }
