@@ -93,6 +93,11 @@ impl Server {
         self.pki.only_look();
     }
 
+    /// Certificates lie in this folder instead of that of the pipeline.
+    pub(super) fn keep_certificates_in(&mut self, folder: std::path::PathBuf) {
+        self.pki.move_to(folder);
+    }
+
     /// The address, for messages.
     pub(super) fn url(&self) -> &str {
         &self.url

@@ -96,7 +96,7 @@ impl Session {
         Ok(matches!(types.types.get(&id), Some(Type::Structure { .. })).then_some(id))
     }
 
-    async fn data_type(&self, id: &NodeId) -> Result<Type, Error> {
+    pub(super) async fn data_type(&self, id: &NodeId) -> Result<Type, Error> {
         let attributes = [AttributeId::DataTypeDefinition, AttributeId::IsAbstract];
         let asked = attributes.into_iter().map(|attribute| attribute_of(id.clone(), attribute)).collect();
         let mut values = self.read(asked).await?.into_iter().map(|value| value.value);
@@ -148,7 +148,7 @@ impl Session {
     }
 
     /// The names of an enumeration; none if it is none.
-    async fn names(&self, of: &NodeId) -> Result<Option<HashMap<i64, String>>, Error> {
+    pub(super) async fn names(&self, of: &NodeId) -> Result<Option<HashMap<i64, String>>, Error> {
         let definition = attribute_of(of.clone(), AttributeId::DataTypeDefinition);
         let value = self.read(vec![definition]).await?.into_iter().next().and_then(|value| value.value);
         if let Some(Variant::ExtensionObject(object)) = value

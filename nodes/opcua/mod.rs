@@ -14,11 +14,13 @@
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
 //! | what is looked at before a run | `look` |
+//! | a walk through what a server holds | `browse` |
 //! | structures, and the names of enumerations | `structures`, `lookup` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
 //! see `channel` and `transport`.
 
+mod browse;
 mod channel;
 mod config;
 mod connection;
@@ -50,7 +52,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Severity, Tags,
+    At, Browse, Browsing, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role,
+    Severity, Tags,
 };
 use tokio::time::Instant;
 
@@ -102,6 +105,10 @@ tags:
 
     fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {
         look::begin(config, context, within).map(Some)
+    }
+
+    fn browse(browse: &Browse) -> Result<Option<Browsing>, BuildError> {
+        browse::begin(browse)
     }
 
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
