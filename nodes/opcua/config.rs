@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::ids::Id;
 use super::options::{Lasting, Security, SecurityOptions, User, address};
+use super::subscription::Wanted;
 use super::tags::{Point, TagOptions};
 
 /// Subscribes to the values of an OPC UA server, and survives the loss of its link, session or subscription.
@@ -39,7 +40,8 @@ pub(crate) struct Config {
     pub(super) security: SecurityOptions,
     /// Who logs in. Nobody in particular (anonymous) if left out.
     pub(super) user: Option<User>,
-    /// How often the server sends what has changed; at least `1ms`. The server may make it longer, which is told.
+    /// How often the server sends what has changed, where the tag says nothing else; `1ms` to `1h`. The server may make it longer,
+    /// which is told.
     #[serde(default = "half_second")]
     pub(super) publishing: Span,
     /// How often the server looks at a value, where the tag says nothing else; `0s` for as often as it can. As often as
@@ -177,12 +179,14 @@ impl Config {
         let tag_of_name = Tag::new(name).map_err(|error| {
             findings.error(at, error.to_string());
         });
+        let publishing = tag.publishing.unwrap_or(self.publishing).0;
         let sampling = tag.sampling.or(self.sampling).map(|span| span.0);
-        let fitting = || samples(self.publishing.0, sampling);
+        let fitting = || samples(publishing, sampling);
         Some(Point {
             tag: tag_of_name.ok()?,
             id: id.ok()?,
             node: tag.node.clone(),
+            wanted: Wanted { publishing, lasting: Lasting::new(publishing, self.keep_alive.0, self.lifetime.0) },
             sampling,
             queue: tag.queue.or(self.queue).unwrap_or_else(fitting),
             discard: tag.discard,

@@ -13,6 +13,7 @@ use opcua::types::{
 use super::channel::{good, unexpected};
 use super::session::{Session, ask, attribute_of, counted, text, value_of};
 use super::source::Subscriber;
+use super::standard::standard;
 use super::structures::{Type, Types, builtin, encodings};
 
 /// Most types that are asked for because of one structure.
@@ -46,7 +47,10 @@ impl Subscriber {
                 continue;
             }
             let Some(session) = &self.session else { return Ok(()) };
-            let found = session.learn_type(&encoding, &mut self.types).await?;
+            let mut found = session.learn_type(&encoding, &mut self.types).await?;
+            if found.is_none() {
+                found = standard(&encoding, &mut self.types);
+            }
             if found.is_none() {
                 let url = self.server.url();
                 self.server.notices.say(format!(

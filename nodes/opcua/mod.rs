@@ -10,12 +10,13 @@
 //! | TCP, messages, secure channel, requests | `dial`, `transport`, `stream`, `channel`, `session` |
 //! | what kind of server it is, and how much it takes at once | `profile` |
 //! | subscriptions, their messages and their order | `subscription`, `pump` |
+//! | what is in which subscription, and what the server made of it | `filling`, `revised` |
 //! | what is done after a reconnect | `ladder`, `history` |
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
 //! | what is looked at before a run | `look` |
 //! | a walk through what a server holds | `browse` |
-//! | structures, and the names of enumerations | `structures`, `lookup` |
+//! | structures, and the names of enumerations | `structures`, `standard`, `lookup` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
 //! see `channel` and `transport`.
@@ -25,6 +26,7 @@ mod channel;
 mod config;
 mod connection;
 mod dial;
+mod filling;
 mod hearing;
 mod history;
 mod ids;
@@ -38,8 +40,10 @@ mod profile;
 mod pump;
 mod reading;
 mod refusal;
+mod revised;
 mod session;
 mod source;
+mod standard;
 mod stream;
 mod structures;
 mod subscription;
@@ -64,7 +68,6 @@ use self::pump::Pump;
 use self::reading::Reading;
 use self::source::Subscriber;
 use self::structures::Types;
-use self::subscription::Wanted;
 
 /// `type: opcua`
 pub(crate) struct Opcua;
@@ -135,7 +138,6 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         server,
         session: None,
         items: settings.points.into_iter().map(Item::new).collect(),
-        wanted: Wanted { publishing: settings.publishing, lasting: settings.lasting },
         time: settings.time,
         subscriptions: Vec::new(),
         pump: Pump::default(),

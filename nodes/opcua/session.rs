@@ -58,6 +58,7 @@ impl Session {
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
+            VariableId::Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
         ];
         let nodes: Vec<ReadValueId> = asked.into_iter().map(|id| value_of(id.into())).collect();
         let mut values = self.read(nodes).await?.into_iter().map(|value| value.value);
@@ -69,6 +70,9 @@ impl Session {
         let [manufacturer, product] = [next(), next()].map(|value| value.as_ref().map(text).unwrap_or_default());
         let mut number = || next().and_then(|value| value.try_cast_to::<u32>().ok());
         self.profile = Profile::of(&manufacturer, &product).within(number(), number(), number()).at_most(most);
+        if let Some(most @ 1..) = number() {
+            self.profile.per_subscription = most as usize;
+        }
         Ok(())
     }
 

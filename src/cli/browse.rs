@@ -155,8 +155,14 @@ fn browse(args: &Args, kinds: Kinds) -> Result<Exit, Failure> {
     let hidden = |text: String| reach.secrets.hide(&text).into_owned();
     let browsing = kinds.iter().find_map(|kind| kind.browse(&wanted).transpose());
     let browsing = browsing.ok_or_else(|| {
-        let url = args.url.as_deref().unwrap_or("the node's url");
-        Failure::unasked(format!("`{url}` is not the url of a server that can be browsed; write opc.tcp://HOST:PORT"))
+        Failure::unasked(match (&args.url, &args.node) {
+            (Some(url), _) => {
+                format!("`{url}` is not the url of a server that can be browsed; write opc.tcp://HOST:PORT")
+            }
+            (_, node) => {
+                format!("{} has no server that can be browsed; name an opcua node", node.as_deref().unwrap_or(""))
+            }
+        })
     })?;
     let browsing = browsing.map_err(|error| Failure::unasked(hidden(error.to_string())))?;
     let mut ended = None;

@@ -17,7 +17,7 @@ use crate::opcua::session::Session;
 use crate::opcua::subscription::is_of_size;
 
 /// Most references that are taken of a server, and most bytes of their names and ids.
-const MOST_REFERENCES: usize = 2_000_000;
+const MOST_REFERENCES: usize = 500_000;
 const MOST_BYTES: usize = 64 << 20;
 /// Longest name, and longest id.
 const LONGEST_NAME: usize = 512;
