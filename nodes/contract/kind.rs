@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{At, Finding, Findings, Severity, Step};
-use crate::{BuildContext, BuildError, Clash, Facts, Looking, Node, Ports, Probe, Probing, Role, Together};
+use crate::{
+    Browse, Browsing, BuildContext, BuildError, Clash, Facts, Looking, Node, Ports, Probe, Probing, Role, Together,
+};
 
 /// A future behind a pointer.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -116,6 +118,12 @@ pub trait NodeSpec: Send + Sync + 'static {
         let _ = probe;
         Ok(None)
     }
+
+    /// A walk through what a server holds, for who has no pipeline yet; `None` if the url is that of another protocol. Only reads.
+    fn browse(browse: &Browse) -> Result<Option<Browsing>, BuildError> {
+        let _ = browse;
+        Ok(None)
+    }
 }
 
 /// What the engine sees of a `type:`. Every [`NodeSpec`] is one.
@@ -150,6 +158,8 @@ pub trait NodeKind: Send + Sync {
     fn quirks(&self) -> Option<serde_json::Value>;
     /// See [`NodeSpec::probe`].
     fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError>;
+    /// See [`NodeSpec::browse`].
+    fn browse(&self, browse: &Browse) -> Result<Option<Browsing>, BuildError>;
 }
 
 /// A node whose options were read.
@@ -243,6 +253,10 @@ impl<S: NodeSpec> NodeKind for S {
 
     fn probe(&self, probe: &Probe) -> Result<Option<Probing>, BuildError> {
         S::probe(probe)
+    }
+
+    fn browse(&self, browse: &Browse) -> Result<Option<Browsing>, BuildError> {
+        S::browse(browse)
     }
 }
 

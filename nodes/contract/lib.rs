@@ -21,6 +21,7 @@
 mod ack;
 mod audit;
 mod batch;
+mod browse;
 mod context;
 mod error;
 mod facts;
@@ -48,6 +49,7 @@ mod value;
 pub use ack::{Ack, Delivery, Outcome};
 pub use audit::{Audit, AuditFull, Entry};
 pub use batch::Batch;
+pub use browse::{Browse, Browsed, Browsing, Watch};
 pub use context::{BuildContext, BuildError};
 pub use error::{Cause, NodeError};
 pub use facts::{Disk, Facts, Keeps, Owned, Place, Tags, Thing, Yield};

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::ids::Id;
 use super::options::{Access, Lasting, SecurityOptions, User};
+use super::subscription::Wanted;
 use super::tags::{Point, TagOptions};
 
 /// Subscribes to the values of an OPC UA server, and survives the loss of its link, session or subscription.
@@ -39,7 +40,8 @@ pub(crate) struct Config {
     pub(super) security: SecurityOptions,
     /// Who logs in. Nobody in particular (anonymous) if left out.
     pub(super) user: Option<User>,
-    /// How often the server sends what has changed; at least `1ms`. The server may make it longer, which is told.
+    /// How often the server sends what has changed, where the tag says nothing else; `1ms` to `1h`. The server may make it longer,
+    /// which is told.
     #[serde(default = "half_second")]
     pub(super) publishing: Span,
     /// How often the server looks at a value, where the tag says nothing else; `0s` for as often as it can. As often as
@@ -106,8 +108,6 @@ const MOST_TAGS: usize = 65_536;
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) access: Access,
-    pub(super) publishing: Duration,
-    pub(super) lasting: Lasting,
     pub(super) time: TimeOf,
     pub(super) points: Vec<Point>,
 }
@@ -148,15 +148,8 @@ impl Config {
         let points: Vec<_> = self.tags.iter().filter_map(|(name, tag)| self.point(name, tag, findings)).collect();
         let wrong = findings.0.iter().any(|found| found.severity == Severity::Error);
         let access = access?;
-        let lasting = Lasting::new(self.publishing.0, self.keep_alive.0, self.lifetime.0);
-        let lifetime = self.publishing.0.saturating_mul(lasting.lifetime);
-        (!wrong).then_some(Settings {
-            access: Access { lifetime, ..access },
-            publishing: self.publishing.0,
-            lasting,
-            time: self.time,
-            points,
-        })
+        let lifetime = points.iter().map(|point: &Point| point.wanted.lifetime()).max().unwrap_or_default();
+        (!wrong).then_some(Settings { access: Access { lifetime, ..access }, time: self.time, points })
     }
 
     fn point(&self, name: &str, tag: &TagOptions, findings: &mut Findings) -> Option<Point> {
@@ -168,12 +161,14 @@ impl Config {
         let tag_of_name = Tag::new(name).map_err(|error| {
             findings.error(at, error.to_string());
         });
+        let publishing = tag.publishing.unwrap_or(self.publishing).0;
         let sampling = tag.sampling.or(self.sampling).map(|span| span.0);
-        let fitting = || samples(self.publishing.0, sampling);
+        let fitting = || samples(publishing, sampling);
         Some(Point {
             tag: tag_of_name.ok()?,
             id: id.ok()?,
             node: tag.node.clone(),
+            wanted: Wanted { publishing, lasting: Lasting::new(publishing, self.keep_alive.0, self.lifetime.0) },
             sampling,
             queue: tag.queue.or(self.queue).unwrap_or_else(fitting),
             discard: tag.discard,

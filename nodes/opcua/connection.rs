@@ -92,6 +92,11 @@ impl Server {
         self.pki.only_look();
     }
 
+    /// Certificates lie in this folder instead of that of the pipeline.
+    pub(super) fn keep_certificates_in(&mut self, folder: std::path::PathBuf) {
+        self.pki.move_to(folder);
+    }
+
     /// The address, for messages.
     pub(super) fn url(&self) -> &str {
         &self.url
@@ -168,8 +173,13 @@ impl Server {
     }
 
     fn take_up(&mut self, channel: Channel, kept: Kept) -> Session {
-        let mut session =
-            Session { channel, token: kept.token.clone(), profile: kept.profile, namespaces: kept.namespaces.clone() };
+        let mut session = Session {
+            channel,
+            token: kept.token.clone(),
+            profile: kept.profile,
+            namespaces: kept.namespaces.clone(),
+            tally: self.tally.clone(),
+        };
         session.keep(kept.every);
         self.kept = Some(kept);
         session

@@ -176,6 +176,28 @@ impl Namespace {
     }
 }
 
+/// A node as it is to be written in a file: by the uri of its namespace, if that is the only one of this uri.
+pub(super) fn written(node: &NodeId, namespaces: &[String]) -> String {
+    let identifier = node.identifier.to_string();
+    let uri = namespaces.get(usize::from(node.namespace)).filter(|uri| !uri.is_empty());
+    match uri {
+        _ if node.namespace == 0 => identifier,
+        Some(uri) if namespaces.iter().filter(|other| *other == uri).count() == 1 => {
+            format!("nsu={};{identifier}", uri.replace('%', "%25").replace(';', "%3B"))
+        }
+        _ => format!("ns={};{identifier}", node.namespace),
+    }
+}
+
+/// How long an identifier is, in bytes.
+pub(super) fn length(node: &NodeId) -> usize {
+    match &node.identifier {
+        Identifier::String(text) => text.as_ref().len(),
+        Identifier::ByteString(bytes) => bytes.value.as_ref().map_or(0, Vec::len),
+        Identifier::Numeric(_) | Identifier::Guid(_) => 16,
+    }
+}
+
 /// Whether an identifier begins here, after a `;`.
 fn is_identifier(text: &str) -> bool {
     [";i=", ";s=", ";g=", ";b="].iter().any(|kind| text.starts_with(kind))
@@ -203,6 +225,26 @@ mod tests {
         assert_eq!(found("ns=1;g=72962B91-FA75-4AE6-8D28-B404DC7DAF63").namespace, 1);
         let lost = Id::parse("nsu=urn:other;i=7").unwrap().resolve(&[]).unwrap_err();
         assert_eq!(lost.to_string(), "the server has no namespace `urn:other`");
+    }
+
+    #[test]
+    fn a_node_that_is_written_is_read_as_the_same_node() {
+        let uris =
+            ["http://opcfoundation.org/UA/", "urn:a;s=b", "urn:100%3B", "urn:twice", "urn:twice"].map(str::to_owned);
+        let guid = opcua::types::Guid::from_str("72962B91-FA75-4AE6-8D28-B404DC7DAF63").unwrap();
+        let identifiers = [
+            Identifier::from(2258u32),
+            Identifier::from("Line;i=1 \"a\" {b}: #c\n"),
+            Identifier::from(guid),
+            Identifier::from(opcua::types::ByteString::from(vec![0, 255, 7])),
+        ];
+        for namespace in 0..6 {
+            for identifier in &identifiers {
+                let node = NodeId::new(namespace, identifier.clone());
+                let text = written(&node, &uris);
+                assert_eq!(Id::parse(&text).unwrap().resolve(&uris), Ok(Found::Node(node)), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! subscriptions. On the first two steps the messages that were missed are had again before any new one is asked for.
 
 use fieldflow_contract::{Quality, Record};
-use opcua::types::{Error, MethodId, MonitoredItemCreateResult, NodeId, ObjectId, StatusCode, Variant};
+use opcua::types::{Error, MethodId, NodeId, ObjectId, StatusCode, Variant};
 use tokio::time::Instant;
 
 use super::connection::is_of_link;
@@ -12,7 +12,6 @@ use super::lookup::Missing;
 use super::refusal::name;
 use super::source::{AGAIN, Subscriber};
 use super::structures::Types;
-use super::subscription::{filter, is_of_filter, is_of_size, request};
 
 /// Most messages that are had again for a subscription when it is taken up.
 const MOST_MISSED: usize = 10_000;
@@ -34,28 +33,21 @@ impl Subscriber {
         };
         if !ids.is_empty() && kept.iter().all(|kept| *kept) {
             self.server.tally.add("subscription_transferred", ids.len() as u64);
-            return self.recover().await;
+            self.recover().await?;
+            return self.subscribe_all().await;
         }
         // A server that was started anew may have moved its namespaces.
         self.items.iter_mut().for_each(super::item::Item::forget);
         self.types = Types::default();
         self.resolve().await?;
         self.learn_names().await?;
-        if ids.is_empty() {
-            let subscribed = (0..self.items.len())
-                .filter(|place| self.items.get(*place).is_some_and(|item| item.point.every.is_none()));
-            let subscribed: Vec<usize> = subscribed.collect();
-            if !subscribed.is_empty() {
-                self.add(subscribed).await?;
+        for (place, kept) in kept.into_iter().enumerate() {
+            if kept {
+                self.drop_old(place).await?;
             }
-        } else {
-            for (place, kept) in kept.into_iter().enumerate() {
-                if kept {
-                    self.drop_old(place).await?;
-                }
-                self.replace(place).await?;
-            }
+            self.replace(place).await?;
         }
+        self.subscribe_all().await?;
         let now = Instant::now();
         self.readings.iter_mut().for_each(|reading| reading.due = now);
         self.tell_refused();
@@ -74,8 +66,9 @@ impl Subscriber {
     pub(super) async fn recover(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         for place in 0..self.subscriptions.len() {
-            let mut is_gone = false;
-            for _ in 0..MOST_MISSED {
+            // One that was being filled when the line broke is begun anew.
+            let mut is_gone = self.subscriptions.get(place).is_some_and(|subscription| !subscription.is_filled);
+            for _ in 0..if is_gone { 0 } else { MOST_MISSED } {
                 let Some((session, subscription)) = self.session.as_ref().zip(self.subscriptions.get_mut(place)) else {
                     return Ok(());
                 };
@@ -95,6 +88,7 @@ impl Subscriber {
                 }
             }
             if is_gone {
+                self.drop_old(place).await?;
                 self.replace(place).await?;
             }
         }
@@ -108,7 +102,7 @@ impl Subscriber {
         let Some(old) = self.subscriptions.get(place) else { return Ok(()) };
         self.pump.receipts.forget(old.id);
         let Some(session) = &self.session else { return Ok(()) };
-        let (mut new, _) = session.subscribe(&self.wanted).await?;
+        let (mut new, _) = session.subscribe(old.wanted).await?;
         let Some(old) = self.subscriptions.get_mut(place) else { return Ok(()) };
         new.items = std::mem::take(&mut old.items);
         new.is_settled = false;
@@ -120,24 +114,8 @@ impl Subscriber {
             }
         }
         self.fill(id, items.clone()).await?;
+        self.is_filled(id);
         self.tell_hole(items).await
-    }
-
-    /// A subscription for these items.
-    async fn add(&mut self, items: Vec<usize>) -> Result<(), Error> {
-        let Some(session) = &self.session else { return Ok(()) };
-        let (mut subscription, millis) = session.subscribe(&self.wanted).await?;
-        let asked = self.wanted.publishing.as_secs_f64() * 1e3;
-        if asked + 0.5 < millis {
-            let url = self.server.url();
-            self.server
-                .notices
-                .say(format!("{url}: the server publishes every {millis} ms, not every {asked} ms as it was asked to"));
-        }
-        subscription.items = items.clone();
-        let id = subscription.id;
-        self.subscriptions.push(subscription);
-        self.fill(id, items).await
     }
 
     /// Finds out which nodes are meant.
@@ -163,147 +141,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Asks for items of a subscription, as many at once as the server takes.
-    async fn fill(&mut self, subscription: u32, items: Vec<usize>) -> Result<(), Error> {
-        let mut rest: Vec<usize> = items;
-        let mut slower: Vec<String> = Vec::new();
-        let mut unfiltered: Vec<usize> = Vec::new();
-        rest.retain(|place| self.items.get(*place).is_some_and(|item| item.node.is_some()));
-        let mut start = 0;
-        while start < rest.len() {
-            let Some(session) = &mut self.session else { return Ok(()) };
-            let size = session.profile.items.clamp(1, rest.len() - start);
-            let Some(chunk) = rest.get(start..start + size) else { break };
-            let filters = session.profile.filters;
-            let wanted: Vec<_> = chunk
-                .iter()
-                .filter_map(|place| {
-                    let item = self.items.get(*place)?;
-                    Some((*place, request(*place, item, filters && item.band.is_none())?))
-                })
-                .collect();
-            let (places, wanted): (Vec<usize>, Vec<_>) = wanted.into_iter().unzip();
-            match session.create(subscription, wanted).await {
-                Ok(results) => {
-                    for (place, result) in places.into_iter().zip(results) {
-                        self.created(place, &result, filters, &mut slower, &mut unfiltered);
-                    }
-                    start += size;
-                }
-                Err(error) if is_of_size(error.status()) && 1 < size => {
-                    session.profile.items = size / 2;
-                    self.server.tally.add("batch_halved", 1);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.tell_slower(&slower);
-        self.without_filter(subscription, unfiltered).await
-    }
-
-    /// What the server said to one item.
-    fn created(
-        &mut self,
-        place: usize,
-        result: &MonitoredItemCreateResult,
-        filters: bool,
-        slower: &mut Vec<String>,
-        unfiltered: &mut Vec<usize>,
-    ) {
-        let Some(item) = self.items.get_mut(place) else { return };
-        let wants_filter = filter(item).is_some() && item.band.is_none();
-        if result.status_code.is_bad() {
-            if wants_filter && filters && is_of_filter(result.status_code) {
-                unfiltered.push(place);
-            } else {
-                item.refused = Some(result.status_code);
-            }
-            return;
-        }
-        item.refused = None;
-        if wants_filter
-            && !filters
-            && let Some(width) = item.width()
-        {
-            item.hold(width);
-        }
-        let asked = item.point.sampling.filter(|span| !span.is_zero()).map(|span| span.as_secs_f64() * 1e3);
-        if asked.is_some_and(|asked| asked + 0.5 < result.revised_sampling_interval)
-            || result.revised_queue_size < item.point.queue
-        {
-            slower.push(format!(
-                "`{}` every {} ms with a queue of {}",
-                item.point.tag.name(),
-                result.revised_sampling_interval,
-                result.revised_queue_size
-            ));
-        }
-    }
-
-    /// The server does not filter these: they are asked for without, and small changes are kept back here.
-    async fn without_filter(&mut self, subscription: u32, items: Vec<usize>) -> Result<(), Error> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        self.server.tally.add("filter_refused", items.len() as u64);
-        let count = items.len();
-        let url = self.server.url();
-        self.server.notices.say(format!(
-            "{url}: the server refuses the deadband or trigger of {}: small changes are kept back here",
-            tags(count)
-        ));
-        for place in &items {
-            let width = match self.items.get(*place).map(super::item::Item::width) {
-                Some(Some(width)) => Some(width),
-                _ => self.width_of_range(*place).await?,
-            };
-            if let Some(item) = self.items.get_mut(*place) {
-                // A band of nothing lets every change pass.
-                item.hold(width.unwrap_or(0.0));
-            }
-        }
-        Box::pin(self.fill(subscription, items)).await
-    }
-
-    /// The width of a deadband that is a share of the range that the server states.
-    async fn width_of_range(&mut self, place: usize) -> Result<Option<f64>, Error> {
-        let Some((session, item)) = self.session.as_ref().zip(self.items.get(place)) else { return Ok(None) };
-        let (Some(node), Some(super::tags::Deadband::Percent(share))) = (item.node.clone(), item.point.deadband) else {
-            return Ok(None);
-        };
-        Ok(session.range(node).await?.map(|(low, high)| (high - low).abs() * share / 100.0))
-    }
-
-    /// Asks again for what the server refused.
-    pub(super) async fn ask_again(&mut self) -> Result<(), Error> {
-        let Some((_, wait)) = self.again.take() else { return Ok(()) };
-        let before: Vec<usize> = self.refused();
-        for place in &before {
-            if let Some(item) = self.items.get_mut(*place) {
-                (item.node, item.refused) = (None, None);
-            }
-        }
-        self.resolve().await?;
-        for place in 0..self.subscriptions.len() {
-            let Some(subscription) = self.subscriptions.get(place) else { break };
-            let id = subscription.id;
-            let mine: Vec<usize> = before.iter().copied().filter(|item| subscription.items.contains(item)).collect();
-            self.fill(id, mine).await?;
-        }
-        let rest = self.refused().len();
-        if rest < before.len() {
-            let url = self.server.url();
-            self.server
-                .notices
-                .say(format!("{url}: heard now: {} that the server refused before", tags(before.len() - rest)));
-        }
-        if 0 < rest {
-            self.again = Some((Instant::now() + wait, (wait * 2).min(AGAIN.1)));
-        }
-        Ok(())
-    }
-
-    fn refused(&self) -> Vec<usize> {
+    pub(super) fn refused(&self) -> Vec<usize> {
         self.items.iter().enumerate().filter(|(_, item)| item.refused.is_some()).map(|(place, _)| place).collect()
     }
 
@@ -335,16 +173,6 @@ impl Subscriber {
         self.ready.extend(fieldflow_contract::Batch::new(records, now).map(fieldflow_contract::Delivery::unacked));
     }
 
-    fn tell_slower(&self, slower: &[String]) {
-        if let Some(first) = slower.first() {
-            let url = self.server.url();
-            self.server.notices.say(format!(
-                "{url}: the server gives less than was asked for to {}, such as {first}",
-                tags(slower.len())
-            ));
-        }
-    }
-
     /// Has the values of now sent again for a subscription; reads them where the server cannot do that.
     pub(super) async fn resend(&mut self, place: usize) -> Result<(), Error> {
         let Some((session, subscription)) = self.session.as_ref().zip(self.subscriptions.get(place)) else {
@@ -363,6 +191,6 @@ impl Subscriber {
 }
 
 /// `1 tag`, `2 tags`.
-fn tags(count: usize) -> String {
+pub(super) fn tags(count: usize) -> String {
     format!("{count} tag{}", if count == 1 { "" } else { "s" })
 }

@@ -14,6 +14,7 @@ use super::channel::{good, unexpected};
 use super::ids::{Found, Id, NoNamespace};
 use super::session::{Session, ask, attribute_of, counted, text, value_of};
 use super::source::Subscriber;
+use super::standard::standard;
 use super::structures::{Type, Types, builtin, encodings};
 
 /// Why there is no node of a name.
@@ -56,7 +57,10 @@ impl Subscriber {
                 continue;
             }
             let Some(session) = &self.session else { return Ok(()) };
-            let found = session.learn_type(&encoding, &mut self.types).await?;
+            let mut found = session.learn_type(&encoding, &mut self.types).await?;
+            if found.is_none() {
+                found = standard(&encoding, &mut self.types);
+            }
             if found.is_none() {
                 let url = self.server.url();
                 self.server.notices.say(format!(

@@ -10,20 +10,24 @@
 //! | TCP, messages, secure channel, requests | `dial`, `transport`, `stream`, `channel`, `session` |
 //! | what kind of server it is, and how much it takes at once | `profile` |
 //! | subscriptions, their messages and their order | `subscription`, `pump` |
+//! | what is in which subscription, and what the server made of it | `filling`, `revised` |
 //! | what is done after a reconnect | `ladder`, `history` |
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
 //! | what is looked at before a run | `look` |
-//! | structures, and the names of enumerations | `structures`, `lookup` |
+//! | a walk through what a server holds | `browse` |
+//! | structures, and the names of enumerations | `structures`, `standard`, `lookup` |
 //! | commands that are written | `write` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
 //! see `channel` and `transport`.
 
+mod browse;
 mod channel;
 mod config;
 mod connection;
 mod dial;
+mod filling;
 mod hearing;
 mod history;
 mod ids;
@@ -37,8 +41,10 @@ mod profile;
 mod pump;
 mod reading;
 mod refusal;
+mod revised;
 mod session;
 mod source;
+mod standard;
 mod stream;
 mod structures;
 mod subscription;
@@ -52,7 +58,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Severity, Tags,
+    At, Browse, Browsing, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role,
+    Severity, Tags,
 };
 use tokio::time::Instant;
 
@@ -63,7 +70,6 @@ use self::pump::Pump;
 use self::reading::Reading;
 use self::source::Subscriber;
 use self::structures::Types;
-use self::subscription::Wanted;
 pub(crate) use self::write::OpcuaWrite;
 
 /// `type: opcua`
@@ -107,6 +113,10 @@ tags:
         look::begin(config, context, within).map(Some)
     }
 
+    fn browse(browse: &Browse) -> Result<Option<Browsing>, BuildError> {
+        browse::begin(browse)
+    }
+
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
         Ok(Node::source(subscriber(&config, context)?))
     }
@@ -131,7 +141,6 @@ fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, Bui
         server,
         session: None,
         items: settings.points.into_iter().map(Item::new).collect(),
-        wanted: Wanted { publishing: settings.publishing, lasting: settings.lasting },
         time: settings.time,
         subscriptions: Vec::new(),
         pump: Pump::default(),

@@ -30,6 +30,8 @@ pub(super) struct Pki {
     folder: PathBuf,
     /// For the certificate that is made here: the name of the pipeline.
     pipeline: String,
+    /// What `fieldflow pki` is to be told, for messages.
+    called: String,
     /// Whether nothing may be written.
     looks_only: bool,
 }
@@ -52,12 +54,18 @@ pub(super) struct Claims<'a> {
 
 impl Pki {
     pub(super) fn new(folder: PathBuf, pipeline: &str) -> Self {
-        Self { folder, pipeline: pipeline.to_owned(), looks_only: false }
+        Self { folder, pipeline: pipeline.to_owned(), called: "PIPELINE".to_owned(), looks_only: false }
     }
 
     /// Writes nothing from now on: no key is made, and no certificate of a server is kept.
     pub(super) fn only_look(&mut self) {
         self.looks_only = true;
+    }
+
+    /// Another folder, by which it is called in messages as well.
+    pub(super) fn move_to(&mut self, folder: PathBuf) {
+        self.called = folder.display().to_string();
+        self.folder = folder;
     }
 
     /// The library's own view of the folder, which looks up again what was found here.
@@ -165,8 +173,9 @@ impl Pki {
             return refuse(
                 format!(
                     "{why}: {}, thumbprint {thumbprint}; compare that with what the server's administrator reads to you, \
-                     then say `fieldflow pki trust PIPELINE {}`. {}",
+                     then say `fieldflow pki trust {} {}`. {}",
                     shown(&certificate.tbs_certificate.subject.to_string()),
+                    self.called,
                     thumbprint.get(..8).unwrap_or_default(),
                     if self.looks_only && !rejected.exists() {
                         "It can be trusted once a run has seen it".to_owned()

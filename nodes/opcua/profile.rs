@@ -7,6 +7,8 @@ pub(super) struct Profile {
     pub(super) name: &'static str,
     /// Most items to create at once.
     pub(super) items: usize,
+    /// Most items of a subscription.
+    pub(super) per_subscription: usize,
     /// Most nodes to read at once.
     pub(super) reads: usize,
     /// Most nodes to write at once.
@@ -35,7 +37,7 @@ impl Profile {
         let known = KNOWN.iter().find(|(part, ..)| said.contains(part));
         let (name, batch, filters) =
             known.map_or(("unknown", 50, true), |(_, name, batch, filters)| (*name, *batch, *filters));
-        Self { name, items: batch, reads: batch, writes: batch, paths: batch, filters }
+        Self { name, items: batch, per_subscription: usize::MAX, reads: batch, writes: batch, paths: batch, filters }
     }
 
     /// Within what the server states; 0 or nothing is no limit.

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use opcua::types::{DataValue, Error, StatusCode};
+use opcua::types::{DataValue, Error, ReadValueId, StatusCode};
 use tokio::time::Instant;
 
 use super::session::value_of;
 use super::source::Subscriber;
-use super::subscription::is_of_size;
 
 /// Tags that are read together.
 #[derive(Debug)]
@@ -39,36 +38,19 @@ impl Subscriber {
     /// The values of these items. One that the server refuses has its reason in place of a value.
     pub(super) async fn values(&mut self, items: &[usize]) -> Result<Vec<(usize, DataValue)>, Error> {
         let mut values = Vec::with_capacity(items.len());
-        let mut rest = items;
-        while !rest.is_empty() {
-            let Some(session) = &mut self.session else { return Ok(values) };
-            let (chunk, after) = rest.split_at(session.profile.reads.clamp(1, rest.len()));
-            let mut asked = Vec::with_capacity(chunk.len());
-            for place in chunk {
-                let Some(item) = self.items.get(*place) else { continue };
-                match &item.node {
-                    Some(node) => {
-                        let mut what = value_of(node.clone());
-                        what.index_range = item.point.range();
-                        asked.push((*place, what));
-                    }
-                    None => values.push((*place, bad(item.refused.unwrap_or(StatusCode::BadNodeIdUnknown)))),
+        let (mut places, mut asked) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        for place in items {
+            let Some(item) = self.items.get(*place) else { continue };
+            match &item.node {
+                Some(node) => {
+                    places.push(*place);
+                    asked.push(ReadValueId { index_range: item.point.range(), ..value_of(node.clone()) });
                 }
+                None => values.push((*place, bad(item.refused.unwrap_or(StatusCode::BadNodeIdUnknown)))),
             }
-            if !asked.is_empty() {
-                let (places, what): (Vec<usize>, Vec<_>) = asked.into_iter().unzip();
-                match session.read(what).await {
-                    Ok(read) => values.extend(places.into_iter().zip(read)),
-                    Err(error) if is_of_size(error.status()) && 1 < chunk.len() => {
-                        session.profile.reads = chunk.len() / 2;
-                        self.server.tally.add("batch_halved", 1);
-                        values.retain(|(place, _)| !chunk.contains(place));
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            rest = after;
+        }
+        if let Some(session) = &mut self.session {
+            values.extend(places.into_iter().zip(session.read_all(&asked, |_| Ok(())).await?));
         }
         Ok(values)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fieldflow_contract::Tally;
 use opcua::core::{RequestMessage, ResponseMessage};
 use opcua::types::{
     AttributeId, BrowsePath, CallMethodRequest, CallMethodResult, CallRequest, DataValue, Error, NodeId, QualifiedName,
@@ -13,6 +14,7 @@ use tokio::time::sleep;
 use super::channel::{Channel, good, head, unexpected};
 use super::ids;
 use super::profile::Profile;
+use super::subscription::is_of_size;
 
 /// An active session.
 pub(super) struct Session {
@@ -23,6 +25,8 @@ pub(super) struct Session {
     pub(super) profile: Profile,
     /// The uris of its namespaces, in its order.
     pub(super) namespaces: Vec<String>,
+    /// Where it is counted that the server refuses so much at once.
+    pub(super) tally: Tally,
 }
 
 /// Sends a request and takes the answer that belongs to it.
@@ -59,6 +63,7 @@ impl Session {
             VariableId::Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
             VariableId::Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite,
+            VariableId::Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
         ];
         let nodes: Vec<ReadValueId> = asked.into_iter().map(|id| value_of(id.into())).collect();
         let mut values = self.read(nodes).await?.into_iter().map(|value| value.value);
@@ -68,8 +73,12 @@ impl Session {
             _ => return Err(Error::new(StatusCode::BadUnexpectedError, "no namespaces")),
         };
         let [manufacturer, product] = [next(), next()].map(|value| value.as_ref().map(text).unwrap_or_default());
-        let limits = [(); 4].map(|()| next().and_then(|value| value.try_cast_to::<u32>().ok()));
+        let mut number = || next().and_then(|value| value.try_cast_to::<u32>().ok());
+        let limits = [(); 4].map(|()| number());
         self.profile = Profile::of(&manufacturer, &product).within(limits).at_most(most);
+        if let Some(most @ 1..) = number() {
+            self.profile.per_subscription = most as usize;
+        }
         Ok(())
     }
 
@@ -84,6 +93,35 @@ impl Session {
         };
         let answer: Result<_, Error> = ask!(self, request, Read);
         counted(answer?.results, asked)
+    }
+
+    /// Reads attributes, as many at once as the server takes; where it refuses so many, fewer from then on. What is too long for
+    /// an answer by itself is bad. Before each request `so_far` hears how many were read, and may end it.
+    pub(super) async fn read_all(
+        &mut self,
+        nodes: &[ReadValueId],
+        mut so_far: impl FnMut(usize) -> Result<(), Error>,
+    ) -> Result<Vec<DataValue>, Error> {
+        let mut values = Vec::with_capacity(nodes.len());
+        let mut rest = nodes;
+        while !rest.is_empty() {
+            so_far(values.len())?;
+            let (chunk, after) = rest.split_at(self.profile.reads.clamp(1, rest.len()));
+            match self.read(chunk.to_vec()).await {
+                Ok(read) => values.extend(read),
+                Err(error) if is_of_size(error.status()) && 1 < chunk.len() => {
+                    self.profile.reads = chunk.len() / 2;
+                    self.tally.add("batch_halved", 1);
+                    continue;
+                }
+                Err(error) if is_of_size(error.status()) => {
+                    values.push(DataValue { status: Some(error.status()), ..DataValue::default() });
+                }
+                Err(error) => return Err(error),
+            }
+            rest = after;
+        }
+        Ok(values)
     }
 
     /// Follows paths from the root; each comes to one node, or to a reason why not.

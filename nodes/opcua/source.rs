@@ -15,7 +15,7 @@ use super::reading::Reading;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::structures::Types;
-use super::subscription::{Subscription, Wanted};
+use super::subscription::Subscription;
 
 /// When nothing was heard of a subscription for so many of its keep-alives, it is looked after.
 const PATIENCE: u32 = 3;
@@ -24,14 +24,13 @@ const PERSON: Duration = Duration::from_secs(10);
 /// The wait before something is tried again that failed just now.
 pub(super) const AGAIN_SOON: Duration = Duration::from_millis(100);
 /// The wait before items that the server refuses are asked for again: the first, and the longest.
-pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
+pub(super) const AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
 /// Hears one server.
 pub(super) struct Subscriber {
     pub(super) server: Server,
     pub(super) session: Option<Session>,
     pub(super) items: Vec<Item>,
-    pub(super) wanted: Wanted,
     pub(super) time: TimeOf,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) pump: Pump,
@@ -69,6 +68,10 @@ impl Source for Subscriber {
             How::New => self.begin().await,
         };
         self.listened = Instant::now();
+        if prepared.is_err() && how == How::New {
+            // What is in it is not all that is wanted.
+            self.server.forget();
+        }
         prepared.map_err(|error| self.lost("the subscription", &error))
     }
 

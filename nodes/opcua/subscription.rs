@@ -21,6 +21,8 @@ use super::tags::{Deadband, Discard, Trigger};
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) id: u32,
+    /// What it was asked for.
+    pub(super) wanted: Wanted,
     /// Its items, by their place in the list of all.
     pub(super) items: Vec<usize>,
     /// The number of the next message.
@@ -33,6 +35,8 @@ pub(super) struct Subscription {
     pub(super) is_doubted: bool,
     /// Whether its first answer after a loss has come.
     pub(super) is_settled: bool,
+    /// Whether the server was asked for all of its items.
+    pub(super) is_filled: bool,
 }
 
 /// The number after this one.
@@ -55,14 +59,32 @@ pub(super) fn is_old(next: u32, number: u32) -> bool {
 }
 
 /// What a subscription is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) publishing: Duration,
     pub(super) lasting: Lasting,
 }
 
+impl Wanted {
+    /// How long it outlives the connection.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.publishing.saturating_mul(self.lasting.lifetime)
+    }
+}
+
+/// What a server made of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Given {
+    /// The publishing interval.
+    pub(super) millis: f64,
+    /// So many of them, as in [`Lasting`].
+    pub(super) keep_alive: u32,
+    pub(super) lifetime: u32,
+}
+
 impl Session {
-    /// Makes a subscription; how often it publishes, in milliseconds, is with it.
-    pub(super) async fn subscribe(&self, wanted: &Wanted) -> Result<(Subscription, f64), Error> {
+    /// Makes a subscription; what the server made of it is with it.
+    pub(super) async fn subscribe(&self, wanted: Wanted) -> Result<(Subscription, Given), Error> {
         let request = CreateSubscriptionRequest {
             request_header: self.head(),
             requested_publishing_interval: wanted.publishing.as_secs_f64() * 1e3,
@@ -79,14 +101,18 @@ impl Session {
         let every = (millis * f64::from(answer.revised_max_keep_alive_count.max(1))).clamp(100.0, 86_400_000.0);
         let subscription = Subscription {
             id: answer.subscription_id,
+            wanted,
             items: Vec::new(),
             next: 1,
             heard: Instant::now(),
             every: Duration::from_secs_f64(every / 1e3),
             is_doubted: false,
             is_settled: true,
+            is_filled: false,
         };
-        Ok((subscription, millis))
+        let given =
+            Given { millis, keep_alive: answer.revised_max_keep_alive_count, lifetime: answer.revised_lifetime_count };
+        Ok((subscription, given))
     }
 
     /// Asks for items; a result for each.

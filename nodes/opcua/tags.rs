@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::config::between;
 use super::ids::Id;
+use super::subscription::Wanted;
 
 /// What to subscribe to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -20,6 +21,9 @@ pub(super) struct TagOptions {
     /// where `&/` is a slash inside of a name. Resolved anew at each connection.
     #[schemars(extend("examples" = ["nsu=urn:plant;s=Line.Speed"]))]
     pub(super) node: String,
+    /// How often the server sends what has changed of this tag; as the node says if left out. Tags with the same interval share
+    /// a subscription of their own. Servers have few of them, often 5 to 10.
+    pub(super) publishing: Option<Span>,
     /// How often the server looks at the value; `0s` for as often as it can.
     pub(super) sampling: Option<Span>,
     /// How many values the server keeps until it sends them, 1 to 10000.
@@ -119,6 +123,8 @@ pub(super) struct Point {
     pub(super) id: Id,
     /// The node as it was written.
     pub(super) node: String,
+    /// The subscription that it belongs to.
+    pub(super) wanted: Wanted,
     /// As often as is published, if nothing is said.
     pub(super) sampling: Option<Duration>,
     pub(super) queue: u32,
@@ -143,6 +149,7 @@ impl TagOptions {
     /// Reports what is wrong with the options of this tag, but for its node.
     pub(super) fn check(&self, at: &At, is_read: bool, findings: &mut Findings) {
         let hour = Duration::from_secs(3600);
+        between(at.clone().key("publishing"), self.publishing, Duration::from_millis(1), hour, findings);
         between(at.clone().key("sampling"), self.sampling, Duration::ZERO, hour, findings);
         between(at.clone().key("every"), self.every, Duration::from_millis(1), 24 * hour, findings);
         match self.deadband {
@@ -156,8 +163,14 @@ impl TagOptions {
             }
             _ => {}
         }
-        if (is_read || self.every.is_some()) && (self.sampling.is_some() || self.queue.is_some()) {
-            let option = if self.queue.is_some() { "queue" } else { "sampling" };
+        let of_subscriptions = [
+            ("queue", self.queue.is_some()),
+            ("sampling", self.sampling.is_some()),
+            ("publishing", self.publishing.is_some()),
+        ];
+        if (is_read || self.every.is_some())
+            && let Some((option, _)) = of_subscriptions.into_iter().find(|(_, is_set)| *is_set)
+        {
             findings
                 .error(
                     at.clone().key(option),

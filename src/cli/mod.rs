@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, messages to stderr. Exit codes: 0 well, 1 the answer is no, 2 could not be asked.
 
+mod browse;
 mod completions;
 mod explain;
 mod export;
@@ -76,6 +77,7 @@ enum Verb {
     Schema(schema::Args),
     Simulate(simulate::Args),
     Probe(probe::Args),
+    Browse(browse::Args),
     Query(query::Args),
     Export(export::Args),
     Queue(queue::Args),
@@ -97,6 +99,7 @@ pub fn main(kinds: Kinds) -> ExitCode {
         Verb::Schema(args) => schema::run(&args, kinds),
         Verb::Simulate(args) => simulate::run(&args, kinds),
         Verb::Probe(args) => probe::run(&args, kinds),
+        Verb::Browse(args) => browse::run(&args, kinds),
         Verb::Query(args) => query::run(&args, kinds),
         Verb::Export(args) => export::run(&args, kinds),
         Verb::Queue(args) => queue::run(&args, kinds),

@@ -22,7 +22,7 @@ use super::{Exit, Kinds, output};
 /// thumbprint with what the administrator of the server reads to you, then trust it: a running pipeline connects by itself.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  fieldflow pki show plant.yaml\n  fieldflow pki trust plant.yaml 3fa9c41e\n  fieldflow pki reject plant.yaml 3fa9c41e"
+    after_help = "Examples:\n  fieldflow pki show plant.yaml\n  fieldflow pki trust plant.yaml 3fa9c41e\n  fieldflow pki reject plant.yaml 3fa9c41e\n  fieldflow pki trust data/browse/pki 3fa9c41e"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -41,7 +41,7 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct Place {
-    /// The pipeline file.
+    /// The pipeline file; or the folder of certificates itself, such as the one that `browse` names.
     file: PathBuf,
     /// The folder below which each pipeline keeps its data, in a folder of its name.
     #[arg(long, value_name = "DIR", default_value = "data")]
@@ -75,6 +75,9 @@ pub(super) fn run(args: &Args, kinds: Kinds) -> Exit {
 }
 
 fn folder(place: &Place, kinds: Kinds) -> Result<PathBuf, Failure> {
+    if place.file.join("own").is_dir() || place.file.join("rejected").is_dir() {
+        return Ok(place.file.clone());
+    }
     let file = read(&place.file, kinds)?;
     let folder = place.data_dir.join(&file.name).join("pki");
     if folder.is_dir() {

@@ -94,17 +94,20 @@ fn print(args: &Args, probed: &Probed) -> Result<Exit, Failure> {
 }
 
 fn json(probed: &Probed) -> Value {
-    let row = |columns: &[&str], row: &[Value]| -> Value {
-        columns.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned()).collect::<Map<_, _>>().into()
-    };
-    let table = |table: &ProbeTable| -> (String, Value) {
-        (table.name.to_owned(), table.rows.iter().map(|values| row(table.columns, values)).collect())
-    };
+    let table = |table: &ProbeTable| -> (String, Value) { (table.name.to_owned(), rows(table)) };
     probed.tables.iter().map(table).collect::<Map<_, _>>().into()
 }
 
+/// The rows as objects.
+pub(super) fn rows(table: &ProbeTable) -> Value {
+    let row = |row: &Vec<Value>| -> Value {
+        table.columns.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned()).collect::<Map<_, _>>().into()
+    };
+    table.rows.iter().map(row).collect()
+}
+
 /// Without the columns in which nothing stands.
-fn table(ProbeTable { columns, rows, .. }: &ProbeTable) -> Result<String, Failure> {
+pub(super) fn table(ProbeTable { columns, rows, .. }: &ProbeTable) -> Result<String, Failure> {
     let is_used = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|value| !value.is_null()));
     let used: Vec<usize> = (0..columns.len()).filter(|column| is_used(*column)).collect();
     let names = used.iter().filter_map(|column| columns.get(*column).copied()).collect();

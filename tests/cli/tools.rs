@@ -93,6 +93,34 @@ fn a_probe_that_cannot_be_made_says_why() {
 }
 
 #[test]
+fn a_walk_that_cannot_be_made_says_why() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = format!("opc.tcp://127.0.0.1:{port}");
+    let insecure = ["--policy", "None", "--allow-insecure"];
+    let plc = "opc.tcp://plc:4840";
+    for (args, code, why) in [
+        ([&[nobody.as_str()][..], &insecure].concat(), 1, "Connection refused"),
+        (vec!["tcp://plc:502"], 2, "`tcp://plc:502` is not the url of a server that can be browsed"),
+        (vec!["opc.tcp://op:secret@plc"], 2, "nobody logs in by the address"),
+        (vec![plc, "--policy", "None"], 2, "anybody on the way can read and change what is sent"),
+        (vec![plc, "--policy", "Basic265"], 2, "unknown variant `Basic265`"),
+        (vec![plc, "--user", "op", "--password-env", "NO_SUCH_VARIABLE"], 2, "NO_SUCH_VARIABLE is not set"),
+        (vec![plc, "--user", "op", "--password-file", "Cargo.toml", "--mode", "Sign"], 2, "a password is never sent"),
+        (vec![plc, "--certificate", "none.der", "--key", "none.pem"], 2, "none.der cannot be read as a certificate"),
+        (vec![plc, "--match", "Line//x"], 2, "a name of the pattern `Line//x` is empty"),
+        (vec![plc, "--from", "Line"], 2, "`Line` is not the id of a node"),
+        (vec![plc, "--node", "pipelines/demo.yaml:boiler"], 2, "cannot be used with"),
+        (vec!["--node", "pipelines/demo.yaml:gone"], 2, "has no node `gone`; there are boiler"),
+        (vec!["--node", "pipelines/demo.yaml:boiler"], 2, "boiler has no server that can be browsed"),
+        (vec![], 2, "<URL>"),
+    ] {
+        let (ended, stdout, said) = ask(&[vec!["browse"], args.clone()].concat());
+        assert_eq!((ended, stdout.as_str()), (code, ""), "{args:?}: {said}");
+        assert!(said.contains(why) && !said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_simulated_device_has_the_quirks_of_a_file() {
     let site = Site::demo();
     let quirks = site.dir.path().join("quirks.yaml");

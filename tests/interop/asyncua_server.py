@@ -1,7 +1,7 @@
 """An OPC UA server on asyncua that holds what it is told, for the interop tests.
 
-    asyncua_server.py PORT [--namespaces URI,URI] [--items N] [--every MS] [--secure CERTIFICATE KEY] [--uri URI] [--user NAME:PASSWORD] [--history]
-                      [--writes FILE]
+    asyncua_server.py PORT [--namespaces URI,URI] [--items N] [--every MS] [--secure CERTIFICATE KEY] [--uri URI] [--user NAME:PASSWORD]
+                      [--user-certificate CERTIFICATE] [--history] [--endless] [--writes FILE]
 
 It serves opc.tcp://127.0.0.1:PORT. The nodes are in the namespace `urn:plant`: one variable of each type by its name, arrays,
 an enumeration, a structure, `counter` that counts up every MS milliseconds (with a history if that is said), and N variables `item0` … that all follow it. Those
@@ -10,6 +10,7 @@ first line that it prints is `PORT n`. It ends when its standard input does; a l
 
     {"set": "Int32", "to": 7, "status": 2151677952}      writes a value with a status
     {"hold": "writes"}                                   notes writes, and never does nor answers them
+    {"add": "late"}                                      adds a variable of this name
     {"forget": "subscriptions"}                          deletes all subscriptions behind the back of their clients
 
 and is answered by a line.
@@ -59,10 +60,13 @@ SCALARS = {
 class Users:
     """Lets in who has the password, or everybody if there is none."""
 
-    def __init__(self, user):
+    def __init__(self, user, certificate=None):
         self.user = user
+        self.certificate = open(certificate, "rb").read() if certificate else None
 
     def get_user(self, iserver, username=None, password=None, certificate=None):
+        if self.certificate:
+            return User(role=UserRole.User) if certificate == self.certificate else None
         if self.user is None or f"{username}:{password}" == self.user:
             return User(role=UserRole.User)
         return None
@@ -155,6 +159,40 @@ def note_writes(server, path):
             await asyncio.sleep(3600)
 
     server.subscribe_server_callback(CallbackType.PreWrite, note)
+async def furnish(server, namespace, endless):
+    """What is there to be browsed: a unit, a range, states, a loop, two of one name; a tree without end if that is wanted."""
+    tank = await server.nodes.objects.add_object(ua.NodeId("Tank", namespace), f"{namespace}:Tank 1")
+    level = await tank.add_variable(ua.NodeId("Tank.Level", namespace), f"{namespace}:Level", ua.Variant(1.5, T.Double))
+    unit = ua.EUInformation()
+    unit.NamespaceUri, unit.UnitId = "http://www.opcfoundation.org/UA/units/un/cefact", 4408652
+    unit.DisplayName, unit.Description = ua.LocalizedText("°C"), ua.LocalizedText("degree Celsius")
+    for name, value in [("EngineeringUnits", unit), ("EURange", ua.Range(-50.0, 150.5))]:
+        await level.add_property(ua.NodeId(f"Tank.{name}", namespace), ua.QualifiedName(name, 0), ua.Variant(value, T.ExtensionObject))
+    mode = await tank.add_variable(ua.NodeId("Tank.Mode", namespace), f"{namespace}:Mode", ua.Variant(1, T.UInt32))
+    names = [ua.LocalizedText(name) for name in ("Hand", "Auto")]
+    await mode.add_property(ua.NodeId("Tank.Names", namespace), ua.QualifiedName("EnumStrings", 0), ua.Variant(names, T.LocalizedText))
+    await tank.add_variable(ua.NodeId('Tank;s="x"', namespace), f"{namespace}:Level", ua.Variant(2.5, T.Double))
+    await tank.add_reference(server.nodes.objects, ua.ObjectIds.HasComponent)
+    if not endless:
+        return
+    made = 0
+
+    def children(parameters):
+        nonlocal made
+        results = []
+        for _ in parameters.NodesToBrowse:
+            result = ua.BrowseResult()
+            for _ in range(20):
+                made += 1
+                child = ua.ReferenceDescription()
+                child.ReferenceTypeId, child.IsForward = ua.NodeId(ua.ObjectIds.Organizes), True
+                child.NodeId, child.NodeClass = ua.ExpandedNodeId(made, namespace), ua.NodeClass.Object
+                child.BrowseName = ua.QualifiedName(f"{made:0400}", namespace)
+                result.References.append(child)
+            results.append(result)
+        return results
+
+    server.iserver.view_service.browse = children
 
 
 async def count(server, nodes, every):
@@ -184,6 +222,10 @@ async def obey(server, namespace):
             await server.write_attribute_value(node.nodeid, value)
         elif "hold" in command:
             HELD.append(command["hold"])
+        elif "add" in command:
+            folder = server.get_node(ua.NodeId("Line", namespace))
+            name = command["add"]
+            await folder.add_variable(ua.NodeId(name, namespace), f"{namespace}:{name}", ua.Variant(7, T.Int64))
         elif "forget" in command:
             service = server.iserver.subscription_service
             # Its history has subscriptions of its own.
@@ -202,10 +244,12 @@ async def main():
     arguments.add_argument("--secure", nargs=2)
     arguments.add_argument("--uri", default="urn:interop:asyncua")
     arguments.add_argument("--user")
+    arguments.add_argument("--user-certificate")
     arguments.add_argument("--history", action="store_true")
     arguments.add_argument("--writes")
+    arguments.add_argument("--endless", action="store_true")
     told = arguments.parse_args()
-    server = Server(user_manager=Users(told.user))
+    server = Server(user_manager=Users(told.user, told.user_certificate))
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{told.port}/")
     await server.set_application_uri(told.uri)
@@ -221,10 +265,13 @@ async def main():
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     if told.user:
         server.set_identity_tokens([ua.UserNameIdentityToken])
+    if told.user_certificate:
+        server.set_identity_tokens([ua.X509IdentityToken])
     for uri in told.namespaces.split(","):
         await server.register_namespace(uri)
     namespace = await server.get_namespace_index("urn:plant")
     counting = await fill(server, namespace, told.items)
+    await furnish(server, namespace, told.endless)
     async with server:
         if told.writes:
             note_writes(server, told.writes)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{Tag, Tally};
+use fieldflow_contract::Tag;
 use opcua::types::{AttributeId, DataTypeId, DataValue, Error, NodeId, NumericRange, ReadValueId, StatusCode, Variant};
 use tokio::time::Instant;
 
@@ -15,7 +15,6 @@ use crate::opcua::lookup::Missing;
 use crate::opcua::refusal::Refusal;
 use crate::opcua::session::{Session, attribute_of, value_of};
 use crate::opcua::structures::{Type, builtin};
-use crate::opcua::subscription::is_of_size;
 
 /// A tag that may be written.
 #[derive(Debug, Clone)]
@@ -68,28 +67,8 @@ impl Target {
 }
 
 impl Session {
-    /// Reads as many attributes at once as the server takes.
-    pub(super) async fn read_all(&mut self, nodes: &[ReadValueId], tally: &Tally) -> Result<Vec<DataValue>, Error> {
-        let mut values = Vec::with_capacity(nodes.len());
-        let mut rest = nodes;
-        while !rest.is_empty() {
-            let (chunk, after) = rest.split_at(self.profile.reads.clamp(1, rest.len()));
-            match self.read(chunk.to_vec()).await {
-                Ok(read) => values.extend(read),
-                Err(error) if is_of_size(error.status()) && 1 < chunk.len() => {
-                    self.profile.reads = chunk.len() / 2;
-                    tally.add("batch_halved", 1);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            rest = after;
-        }
-        Ok(values)
-    }
-
     /// Asks the server what these targets are.
-    pub(super) async fn place(&mut self, targets: &mut [&mut Target], tally: &Tally) -> Result<(), Error> {
+    pub(super) async fn place(&mut self, targets: &mut [&mut Target]) -> Result<(), Error> {
         let nodes = self.nodes(targets.iter().map(|target| &target.id)).await?;
         let found = |node: &Result<NodeId, Missing>| node.as_ref().ok().cloned();
         let asked: Vec<ReadValueId> = nodes
@@ -97,7 +76,7 @@ impl Session {
             .filter_map(found)
             .flat_map(|node| ATTRIBUTES.map(|attribute| attribute_of(node.clone(), attribute)))
             .collect();
-        let values = self.read_all(&asked, tally).await?;
+        let values = self.read_all(&asked, |_| Ok(())).await?;
         let mut said = values.chunks(ATTRIBUTES.len());
         let current = |(node, target): (&Result<NodeId, Missing>, &&mut Target)| {
             let mut what = value_of(found(node)?);

@@ -167,7 +167,7 @@ impl Writer {
     async fn begin(&mut self) -> Result<Session, Refusal> {
         let (mut session, _) = self.server.connect().await?;
         let mut all: Vec<&mut Target> = self.targets.iter_mut().collect();
-        let Err(error) = session.place(&mut all, &self.server.tally).await else { return Ok(session) };
+        let Err(error) = session.place(&mut all).await else { return Ok(session) };
         if !is_of_link(error.status()) {
             self.server.forget();
         }
@@ -316,7 +316,7 @@ impl Writer {
         if due.is_empty() {
             return Ok(());
         }
-        match session.place(&mut due, &self.server.tally).await {
+        match session.place(&mut due).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 let what = format!("{}: what the nodes are cannot be asked", self.server.url());

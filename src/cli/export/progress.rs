@@ -1,4 +1,4 @@
-//! How far a long export is, in one line on a terminal.
+//! How far something that takes long is, in one line on a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::cli::output::{self, grouped};
 use crate::cli::store::Beat;
 
-/// An export that takes no longer needs no progress.
+/// What takes no longer needs no progress.
 const SILENT: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -28,11 +28,20 @@ impl Progress {
 
     /// Shows how far it is, if it is time to.
     pub(in crate::cli) fn show(&mut self, beat: Beat) {
+        self.put(|elapsed| line(beat, elapsed));
+    }
+
+    /// Shows this, if it is time to.
+    pub(in crate::cli) fn tell(&mut self, how_far: &str) {
+        self.put(|_| how_far.to_owned());
+    }
+
+    fn put(&mut self, line: impl FnOnce(Duration) -> String) {
         let due = self.shown.map_or(SILENT < self.began.elapsed(), |shown| EVERY < shown.elapsed());
         if self.wanted && due {
             self.shown = Some(Instant::now());
             // Back to the beginning of the line, and clear it.
-            let _ = write!(io::stderr(), "\r\x1b[K{}", line(beat, self.began.elapsed()));
+            let _ = write!(io::stderr(), "\r\x1b[K{}", line(self.began.elapsed()));
         }
     }
 

@@ -17,7 +17,11 @@ use crate::pipeline::{Pipeline, Record};
 const RECOVERY: Duration = Duration::from_millis(5200);
 
 /// Reads until a record is what is wanted; and all that came.
-async fn until(pipeline: &mut Pipeline, end: Instant, mut wanted: impl FnMut(&Record) -> bool) -> Vec<Record> {
+pub(super) async fn until(
+    pipeline: &mut Pipeline,
+    end: Instant,
+    mut wanted: impl FnMut(&Record) -> bool,
+) -> Vec<Record> {
     let mut records = Vec::new();
     loop {
         let Some(record) = pipeline.until(end).await else {
@@ -32,21 +36,21 @@ async fn until(pipeline: &mut Pipeline, end: Instant, mut wanted: impl FnMut(&Re
 }
 
 /// Passes connections on to a server, until they are cut.
-struct Line {
-    url: String,
+pub(super) struct Line {
+    pub(super) url: String,
     listener: TcpListener,
     to: u16,
 }
 
 impl Line {
-    async fn to(server: &Server) -> Self {
+    pub(super) async fn to(server: &Server) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port_that_no_client_gets())).await.unwrap();
         let url = format!("opc.tcp://{}", listener.local_addr().unwrap());
         Self { url, listener, to: server.port }
     }
 
     /// Passes on for so long; then all connections are cut.
-    async fn pass(&self, span: Duration) {
+    pub(super) async fn pass(&self, span: Duration) {
         let mut passing = JoinSet::new();
         let end = tokio::time::sleep(span);
         tokio::pin!(end);

@@ -1,5 +1,6 @@
 //! `opcua` against asyncua and node-opcua.
 
+mod browse;
 mod hostile;
 mod ladder;
 mod look;
@@ -7,6 +8,7 @@ mod node;
 mod outage;
 mod secure;
 mod server;
+mod subscriptions;
 mod values;
 mod write;
 

@@ -39,7 +39,7 @@ impl Made {
         Some(Self { folder })
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
@@ -227,4 +227,36 @@ async fn a_user_is_let_in_by_a_password_and_not_by_another() {
     let nobody = start(&server.url, "");
     said(&nobody, "does not take anonymous users, only: users with a password").await;
     nobody.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_is_let_in_by_his_certificate_and_not_by_another() {
+    let _turn = TURN.lock().await;
+    let Some(made) = Made::with(&[]).await else { return };
+    let (known, other) = (Made::with(&[]).await.unwrap(), Made::with(&[]).await.unwrap());
+    let known_user = known.path("server.der");
+    let server = made.serve(port_that_no_client_gets(), &["--user-certificate", &known_user]).await;
+    let user = |of: &Made, key: &Made| {
+        let (certificate, key) = (of.path("server.der"), key.path("server.pem"));
+        format!("    user: {{ certificate: {certificate}, key: {key} }}\n")
+    };
+    for (options, words) in [
+        (user(&other, &other), "the server does not let this user do that (BadUserAccessDenied)"),
+        // Who has the certificate of another does not have his key.
+        (user(&known, &other), "the session is not activated"),
+        (String::new(), "does not take anonymous users, only: users with a certificate"),
+    ] {
+        let pipeline = start(&server.url, &options);
+        if !options.is_empty() {
+            said(&pipeline, "is not trusted").await;
+            trust(&pipeline).await;
+        }
+        said(&pipeline, words).await;
+        pipeline.stop().await;
+    }
+    let mut pipeline = start(&server.url, &user(&known, &known));
+    said(&pipeline, "is not trusted").await;
+    trust(&pipeline).await;
+    good(&mut pipeline).await;
+    pipeline.stop().await;
 }
