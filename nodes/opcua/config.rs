@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::ids::Id;
 use super::options::{Lasting, Security, SecurityOptions, User, address};
+use super::profile::Kind;
 use super::tags::{Point, TagOptions};
 
 /// Subscribes to the values of an OPC UA server, and survives the loss of its link, session or subscription.
@@ -67,6 +68,10 @@ pub(crate) struct Config {
     /// Whose time a record has.
     #[serde(default)]
     pub(super) time: TimeOf,
+    /// What kind of server it is. Then it is asked for as much at once as such a server takes well, whatever it says of itself,
+    /// and `validate` tells if the nodes of a pipeline ask it for more items or sessions than it has, or for samples in quicker
+    /// succession. Recognised at the connection if left out, for the first of the two only.
+    pub(super) server: Option<Kind>,
     /// Most nodes that one request names. What the server states, and less for servers that are known to state too much, if
     /// left out: 50 for one that is not known. Halved by itself where the server refuses.
     #[schemars(range(min = 1, max = 10_000))]
@@ -112,6 +117,7 @@ pub(super) struct Settings {
     pub(super) lasting: Lasting,
     pub(super) timeout: Duration,
     pub(super) time: TimeOf,
+    pub(super) server: Option<Kind>,
     pub(super) batch: Option<u32>,
     pub(super) points: Vec<Point>,
 }
@@ -163,6 +169,7 @@ impl Config {
             lasting: Lasting::new(self.publishing.0, self.keep_alive.0, self.lifetime.0),
             timeout: self.timeout.0,
             time: self.time,
+            server: self.server,
             batch: self.batch,
             points,
         })

@@ -20,7 +20,7 @@ use super::config::Settings;
 use super::dial::Dial;
 use super::options::{Security, host};
 use super::pki::{Claims, Identity, Pki};
-use super::profile::Profile;
+use super::profile::{Kind, Profile};
 use super::refusal::Refusal;
 use super::session::Session;
 
@@ -33,6 +33,7 @@ pub(super) struct Server {
     security: Security,
     user: IdentityToken,
     timeout: Duration,
+    kind: Option<Kind>,
     batch: Option<u32>,
     /// How long subscriptions shall outlive the connection.
     lifetime: Duration,
@@ -74,6 +75,7 @@ impl Server {
             security: settings.security,
             user,
             timeout: settings.timeout,
+            kind: settings.server,
             batch: settings.batch,
             lifetime: settings.publishing.saturating_mul(settings.lasting.lifetime),
             pki: Pki::new(context.data_dir.join("pki"), &context.pipeline),
@@ -161,7 +163,8 @@ impl Server {
         let every = (kept_for / 3).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let kept = Kept { token, nonce, profile: Profile::default(), namespaces: Vec::new(), every };
         let mut session = self.take_up(channel, kept);
-        session.learn(self.batch).await.map_err(|error| refused("what it says of itself cannot be read", &error))?;
+        let learnt = session.learn(self.kind, self.batch).await;
+        learnt.map_err(|error| refused("what it says of itself cannot be read", &error))?;
         if let Some(kept) = &mut self.kept {
             (kept.profile, kept.namespaces) = (session.profile, session.namespaces.clone());
         }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::channel::{Channel, good, head, unexpected};
 use super::ids;
-use super::profile::Profile;
+use super::profile::{Kind, Profile};
 
 /// An active session.
 pub(super) struct Session {
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// Asks the server what it is: the order of its namespaces, and how much it takes at once.
-    pub(super) async fn learn(&mut self, most: Option<u32>) -> Result<(), Error> {
+    pub(super) async fn learn(&mut self, kind: Option<Kind>, most: Option<u32>) -> Result<(), Error> {
         let asked = [
             VariableId::Server_NamespaceArray,
             VariableId::Server_ServerStatus_BuildInfo_ManufacturerName,
@@ -68,7 +68,8 @@ impl Session {
         };
         let [manufacturer, product] = [next(), next()].map(|value| value.as_ref().map(text).unwrap_or_default());
         let mut number = || next().and_then(|value| value.try_cast_to::<u32>().ok());
-        self.profile = Profile::of(&manufacturer, &product).within(number(), number(), number()).at_most(most);
+        let known = Profile::of(kind, &manufacturer, &product);
+        self.profile = known.within(number(), number(), number()).at_most(most);
         Ok(())
     }
 

@@ -321,7 +321,10 @@ impl WriteOptions {
             }
         }
         let is_given = self.scale.is_some() || self.offset.is_some();
-        is_given.then(|| Scaling { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0) })
+        let scaling = Scaling { scale: self.scale.unwrap_or(1.0), offset: self.offset.unwrap_or(0.0) };
+        // The range is worked out with it before anybody looks at what was found.
+        let is_right = scaling.scale.is_finite() && scaling.scale != 0.0 && scaling.offset.is_finite();
+        (is_given && is_right).then_some(scaling)
     }
 
     fn check_range(&self, target: &Target, at: &At, findings: &mut Findings) {

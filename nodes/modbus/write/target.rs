@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use fieldflow_contract::Value;
+use fieldflow_contract::{Value, ValueType};
 
 use crate::modbus::address::Table;
 use crate::modbus::codec::Layout;
@@ -57,6 +57,15 @@ pub(super) struct Means {
 }
 
 impl Target {
+    /// Of what types a value may be to be written here at all.
+    pub(super) fn types(&self) -> &'static [ValueType] {
+        match (self.layout.kind.is_text(), self.layout.names.is_some()) {
+            (true, _) => &[ValueType::Text, ValueType::Bytes],
+            (false, true) => &[ValueType::Number, ValueType::Boolean, ValueType::Text],
+            (false, false) => &[ValueType::Number, ValueType::Boolean],
+        }
+    }
+
     /// What has to be written for this value; in words why it cannot be.
     pub(super) fn raw(&self, value: &Value) -> Result<Raw, String> {
         let value = &match value {
@@ -217,6 +226,7 @@ impl Scaling {
         let value = value.checked_mul(ten(common - behind)?)?;
         let top = value.checked_sub(offset.checked_mul(ten(common - less)?)?)?.checked_mul(ten(places)?)?;
         let bottom = scale.checked_mul(ten(common)?)?;
+        (bottom != 0).then_some(())?;
         let divisor = i128::try_from(gcd(top.unsigned_abs(), bottom.unsigned_abs())).ok().filter(|by| *by != 0)?;
         let sign = bottom.signum();
         Some((top.checked_mul(sign)? / divisor, bottom.checked_mul(sign)? / divisor))
