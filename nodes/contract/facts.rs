@@ -5,7 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::At;
+use crate::{At, TagSelector, ValueType};
+
+/// Only what can be reckoned with.
+pub const NUMBERS: &[ValueType] = &[ValueType::Number];
 
 /// What can be told of a node before it runs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +33,12 @@ pub struct Facts {
     pub disk: Option<Disk>,
     /// What nobody else may use at the same time.
     pub owns: Vec<Owned>,
+    /// What it asks of something that takes only so much of all who ask.
+    pub asks: Vec<Asks>,
+    /// What the values of some tags must be for it.
+    pub wants: Vec<Wants>,
+    /// Whether it makes values of another type out of those that come, and leaves the names of the tags as they are.
+    pub retypes: bool,
 }
 
 /// How many records leave a node.
@@ -125,6 +134,34 @@ pub enum Thing {
     Other(String),
 }
 
+/// What a node asks of something that takes only so much of all who ask, such as a server that watches 1000 items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asks {
+    /// The option that has to do with it.
+    pub at: At,
+    /// Whom it asks, in words that name it whole: `the S7-1200 at opc.tcp://press`.
+    pub of: String,
+    /// For what: `monitored items`.
+    pub what: &'static str,
+    /// For how many.
+    pub number: u64,
+    /// How many are given in all.
+    pub most: u64,
+    /// What to do when that is too few.
+    pub help: &'static str,
+}
+
+/// What the values of some tags must be for a node to do something with them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wants {
+    /// The option that names the tags.
+    pub at: At,
+    /// The tags.
+    pub tags: TagSelector,
+    /// The types that it can do something with.
+    pub types: &'static [ValueType],
+}
+
 impl Facts {
     /// A transform of which so many records leave, with the same tags.
     pub fn passes(yields: Yield) -> Self {
@@ -140,6 +177,22 @@ impl Facts {
     #[must_use]
     pub fn place(self, place: Place) -> Self {
         Self { place, ..self }
+    }
+
+    /// The same, of a node whose rules, each under `rules`, work on numbers only.
+    #[must_use]
+    pub fn of_numbers<'a>(self, rules: impl Iterator<Item = &'a TagSelector>) -> Self {
+        let at = |n| At::from("rules").index(n).key("tags");
+        let wants = |(n, tags): (usize, &TagSelector)| Wants { at: at(n), tags: tags.clone(), types: NUMBERS };
+        Self { wants: rules.enumerate().map(wants).collect(), ..self }
+    }
+
+    /// The same, of a node that does something with values of these types only, of the tags under `tags` or of all.
+    #[must_use]
+    pub fn of_types(self, tags: Option<&TagSelector>, types: &'static [ValueType]) -> Self {
+        let at = if tags.is_some() { At::from("tags") } else { At::root() };
+        let tags = tags.cloned().unwrap_or_else(TagSelector::all);
+        Self { wants: vec![Wants { at, tags, types }], ..self }
     }
 
     /// The same, of a node that a kill makes forget what it holds.

@@ -45,12 +45,48 @@ impl Value {
         }
     }
 
+    /// Of what type it is; `None` if there is no value.
+    pub fn value_type(&self) -> Option<ValueType> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Bool(_) => ValueType::Boolean,
+            Self::I64(_) | Self::U64(_) | Self::F32(_) | Self::F64(_) => ValueType::Number,
+            Self::Text(_) => ValueType::Text,
+            Self::Bytes(_) => ValueType::Bytes,
+        })
+    }
+
     /// Bytes on the heap beside the value itself.
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
             _ => 0,
+        }
+    }
+}
+
+/// What a value is, as far as it matters for what can be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ValueType {
+    /// Any number.
+    Number,
+    /// A boolean.
+    Boolean,
+    /// Text.
+    Text,
+    /// Raw bytes.
+    Bytes,
+}
+
+impl ValueType {
+    /// The word for one value of it: `a text`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Number => "a number",
+            Self::Boolean => "a boolean",
+            Self::Text => "a text",
+            Self::Bytes => "raw bytes",
         }
     }
 }

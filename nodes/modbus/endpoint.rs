@@ -70,7 +70,9 @@ impl Endpoint {
     /// Reads a url as it stands in the file.
     pub(super) fn parse(url: &str) -> Result<Self, Problem> {
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(Problem::new(format!("`{url}` is not a url"), FORM));
+            let is_host = !url.starts_with('/') && host(url, url, Some(PORT)).is_ok();
+            let help = if is_host { format!("write `tcp://{url}`") } else { FORM.to_owned() };
+            return Err(Problem::new(format!("`{url}` is not a url"), help));
         };
         match scheme {
             "tcp" => host(url, rest, Some(PORT)).map(Self::Tcp),

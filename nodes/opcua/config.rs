@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::ids::Id;
 use super::options::{Access, Lasting, SecurityOptions, User};
+use super::profile::Kind;
 use super::subscription::Wanted;
 use super::tags::{Point, TagOptions};
 
@@ -69,6 +70,10 @@ pub(crate) struct Config {
     /// Whose time a record has.
     #[serde(default)]
     pub(super) time: TimeOf,
+    /// What kind of server it is. Then it is asked for as much at once as such a server takes well, whatever it says of itself,
+    /// and `validate` tells if the nodes of a pipeline ask it for more items or sessions than it has, or for samples in quicker
+    /// succession. Recognised at the connection if left out, for the first of the two only.
+    pub(super) server: Option<Kind>,
     /// Most nodes that one request names. What the server states, and less for servers that are known to state too much, if
     /// left out: 50 for one that is not known. Halved by itself where the server refuses.
     #[schemars(range(min = 1, max = 10_000))]
@@ -116,7 +121,7 @@ impl Config {
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
     pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
         let way = (self.url.as_str(), &self.security, self.user.as_ref());
-        let access = Access::resolve(way, (self.timeout.0, self.batch), findings);
+        let access = Access::resolve(way, (self.timeout.0, self.server, self.batch), findings);
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         for (option, span, least, most) in [
             ("publishing", Some(self.publishing), Duration::from_millis(1), hour),

@@ -19,7 +19,7 @@ use super::channel::{Channel, good, unexpected};
 use super::dial::Dial;
 use super::options::{Access, Security, host};
 use super::pki::{Claims, Identity, Pki};
-use super::profile::Profile;
+use super::profile::{Kind, Profile};
 use super::refusal::Refusal;
 use super::session::Session;
 
@@ -32,6 +32,7 @@ pub(super) struct Server {
     security: Security,
     user: IdentityToken,
     timeout: Duration,
+    kind: Option<Kind>,
     batch: Option<u32>,
     /// How long subscriptions shall outlive the connection.
     lifetime: Duration,
@@ -73,6 +74,7 @@ impl Server {
             security: access.security,
             user,
             timeout: access.timeout,
+            kind: access.kind,
             batch: access.batch,
             lifetime: access.lifetime,
             pki: Pki::new(context.data_dir.join("pki"), &context.pipeline),
@@ -165,7 +167,8 @@ impl Server {
         let every = (kept_for / 3).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let kept = Kept { token, nonce, profile: Profile::default(), namespaces: Vec::new(), every };
         let mut session = self.take_up(channel, kept);
-        session.learn(self.batch).await.map_err(|error| refused("what it says of itself cannot be read", &error))?;
+        let learnt = session.learn(self.kind, self.batch).await;
+        learnt.map_err(|error| refused("what it says of itself cannot be read", &error))?;
         if let Some(kept) = &mut self.kept {
             (kept.profile, kept.namespaces) = (session.profile, session.namespaces.clone());
         }

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use fieldflow_contract::{At, BuildContext, BuildError, Looking, Quality, Seen, Source as _};
-use opcua::types::{Error, StatusCode};
+use fieldflow_contract::{At, BuildContext, BuildError, Looking, Quality, Seen, Source as _, Value, ValueType};
+use opcua::types::{DataValue, Error, StatusCode};
 use tokio::time::timeout;
 
 use super::config::Config;
+use super::item::Item;
 use super::refusal::{Refusal, name};
 use super::source::Subscriber;
 use super::subscriber;
+use super::values::{Made, make, pick};
 
 /// Most bad items that are named one by one.
 const MOST_NAMED: usize = 50;
@@ -23,7 +25,7 @@ pub(super) fn begin(config: &Config, context: &BuildContext, within: Duration) -
     Ok(Box::pin(async move {
         let mut seen = Seen::default();
         match timeout(within, subscriber.look()).await {
-            Ok(Ok(bad)) => judge(&subscriber, &bad, &mut seen),
+            Ok(Ok(read)) => judge(&subscriber, &read, &mut seen),
             Ok(Err(refusal)) => {
                 seen.findings.error(to_blame(refusal.code, has_user), refusal.message);
             }
@@ -57,24 +59,50 @@ pub(super) fn to_blame(code: StatusCode, has_user: bool) -> At {
 }
 
 impl Subscriber {
-    /// Connects and reads each item once; those that are bad, by their places, and why.
-    async fn look(&mut self) -> Result<Vec<(usize, StatusCode)>, Refusal> {
+    /// Connects and reads each item once; what was read, by the places of the items.
+    async fn look(&mut self) -> Result<Vec<(usize, DataValue)>, Refusal> {
         let (session, _) = self.server.connect().await?;
         self.session = Some(session);
         let url = self.server.url().to_owned();
         let lost = |error: Error| Refusal::of(format_args!("{url}: the items cannot be read"), &error);
         self.resolve().await.map_err(lost)?;
         let all: Vec<usize> = (0..self.items.len()).collect();
-        let read = self.values(&all).await.map_err(lost)?;
-        let status = |value: &opcua::types::DataValue| value.status.unwrap_or(StatusCode::Good);
-        let mut bad: Vec<_> = read.iter().map(|(place, value)| (*place, status(value))).collect();
-        bad.retain(|(_, status)| Quality(status.bits()).is_bad());
-        bad.sort_unstable_by_key(|(place, _)| *place);
-        Ok(bad)
+        let mut read = self.values(&all).await.map_err(lost)?;
+        read.sort_unstable_by_key(|(place, _)| *place);
+        Ok(read)
     }
 }
 
-fn judge(subscriber: &Subscriber, bad: &[(usize, StatusCode)], seen: &mut Seen) {
+/// Of what type the records of this value are, if it is one record.
+fn type_of(item: &Item, value: &DataValue) -> Option<ValueType> {
+    let value = value.value.as_ref()?;
+    let part = pick(value, &item.point.range());
+    match make(part.as_ref().unwrap_or(value), item.point.elements) {
+        // Its name takes the place of the number.
+        Made::One(Value::I64(_) | Value::U64(_)) if item.point.names => Some(ValueType::Text),
+        Made::One(value) => value.value_type(),
+        Made::Parts(_) | Made::Raw(_) | Made::No(_) => None,
+    }
+}
+
+fn judge(subscriber: &Subscriber, read: &[(usize, DataValue)], seen: &mut Seen) {
+    for (place, value) in read {
+        let Some((item, kind)) = subscriber.items.get(*place).and_then(|item| Some((item, type_of(item, value)?)))
+        else {
+            continue;
+        };
+        let tag = item.point.tag.name();
+        if item.point.deadband.is_some() && kind != ValueType::Number {
+            let at = At::from("tags").key(tag).key("deadband");
+            seen.findings
+                .warning(at, format!("`{tag}` was read as {}, which moves by no width", kind.word()))
+                .help("leave `deadband` out");
+        }
+        seen.types.insert(tag.to_owned(), kind);
+    }
+    let status = |value: &DataValue| value.status.unwrap_or(StatusCode::Good);
+    let statuses = read.iter().map(|(place, value)| (*place, status(value)));
+    let bad: Vec<(usize, StatusCode)> = statuses.filter(|(_, status)| Quality(status.bits()).is_bad()).collect();
     for (place, status) in bad.iter().take(MOST_NAMED) {
         let Some(item) = subscriber.items.get(*place) else { continue };
         let tag = item.point.tag.name();

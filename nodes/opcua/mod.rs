@@ -14,7 +14,7 @@
 //! | what is done after a reconnect | `ladder`, `history` |
 //! | what is waited for, and what becomes of what is heard or read | `source`, `hearing`, `reading` |
 //! | values, qualities, times | `item`, `values` |
-//! | what is looked at before a run | `look` |
+//! | what is told and looked at before a run | `load`, `look` |
 //! | a walk through what a server holds | `browse` |
 //! | structures, and the names of enumerations | `structures`, `standard`, `lookup` |
 //! | commands that are written | `write` |
@@ -33,6 +33,7 @@ mod history;
 mod ids;
 mod item;
 mod ladder;
+mod load;
 mod look;
 mod lookup;
 mod options;
@@ -59,7 +60,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     At, Browse, Browsing, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role,
-    Severity, Tags,
+    Severity, Tags, Together,
 };
 use tokio::time::Instant;
 
@@ -94,6 +95,7 @@ tags:
 
     fn check(config: &Config, findings: &mut Findings) {
         config.resolve(findings);
+        load::check(config, findings);
     }
 
     fn check_files(config: &Config, base_dir: &Path, findings: &mut Findings) {
@@ -106,7 +108,12 @@ tags:
 
     fn facts(config: &Config, _: &Path) -> Facts {
         // How many records come is the server's affair; a structure has its parts behind the name of its tag.
-        Facts { tags: Tags::These(config.tags.keys().cloned().collect()), ..Facts::default() }
+        let tags = Tags::These(config.tags.keys().cloned().collect());
+        Facts { tags, asks: load::asks(config), ..Facts::default() }
+    }
+
+    fn describe(nodes: &Together<'_, Config>) -> Vec<String> {
+        nodes.nodes.iter().filter_map(|(name, config)| load::line(name, config)).collect()
     }
 
     fn look(config: &Config, context: &BuildContext, within: Duration) -> Result<Option<Looking>, BuildError> {

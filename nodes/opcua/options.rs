@@ -11,6 +11,8 @@ use opcua::types::MessageSecurityMode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::profile::Kind;
+
 /// How the connection is secured.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -216,6 +218,8 @@ pub(super) struct Access {
     pub(super) security: Security,
     pub(super) user: Option<User>,
     pub(super) timeout: Duration,
+    /// What kind of server it is, if a person has said so.
+    pub(super) kind: Option<Kind>,
     /// Most nodes that one request names, if a person has said so.
     pub(super) batch: Option<u32>,
     /// How long what is in a session shall outlive the connection.
@@ -226,7 +230,7 @@ impl Access {
     /// Reads the options that say so; `None` if the address or its security is wrong.
     pub(super) fn resolve(
         (url, security, user): (&str, &SecurityOptions, Option<&User>),
-        (timeout, batch): (Duration, Option<u32>),
+        (timeout, kind, batch): (Duration, Option<Kind>, Option<u32>),
         findings: &mut Findings,
     ) -> Option<Self> {
         let url = address(url, findings);
@@ -235,7 +239,7 @@ impl Access {
             user.check(*security, findings);
         }
         let (url, security) = (url?, security?);
-        Some(Self { url, security, user: user.cloned(), timeout, batch, lifetime: Duration::ZERO })
+        Some(Self { url, security, user: user.cloned(), timeout, kind, batch, lifetime: Duration::ZERO })
     }
 }
 

@@ -11,9 +11,12 @@ use super::tags::Point;
 /// Most pairs of a kind that are told.
 const MOST: usize = 3;
 
-/// How many tags each pair of requested and revised is about, and the first of them; by kind.
+/// What was asked for and what was given; of how many tags, and the first of them.
+type Pairs = BTreeMap<(String, String), (usize, String)>;
+
+/// What was revised, by kind.
 #[derive(Debug, Default)]
-pub(super) struct Revised(BTreeMap<&'static str, BTreeMap<(String, String), (usize, String)>>);
+pub(super) struct Revised(BTreeMap<&'static str, Pairs>);
 
 impl Revised {
     /// What became of a subscription for so many tags.
@@ -38,7 +41,7 @@ impl Revised {
         // Who asks for as often as it can be done takes whatever that is.
         let asked = point.sampling.filter(|span| !span.is_zero()).map(|span| span.as_secs_f64() * 1e3);
         let revised = given.revised_sampling_interval;
-        if let Some(asked) = asked.filter(|asked| !((asked - revised).abs() <= 0.5)) {
+        if let Some(asked) = asked.filter(|asked| revised.is_nan() || 0.5 < (asked - revised).abs()) {
             self.note("sampling interval", millis(asked), millis(revised), 1, tag);
         }
         let (asked, revised) = (point.queue, given.revised_queue_size);
@@ -54,7 +57,7 @@ impl Revised {
 
     /// A line for each kind.
     pub(super) fn lines(&self) -> Vec<String> {
-        let line = |(kind, pairs): (&&str, &BTreeMap<(String, String), (usize, String)>)| {
+        let line = |(kind, pairs): (&&str, &Pairs)| {
             let said = |((asked, given), (count, first)): (&(String, String), &(usize, String))| {
                 format!("{given} instead of {asked} for {}, such as `{first}`", tags(*count))
             };

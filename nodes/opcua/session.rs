@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::channel::{Channel, good, head, unexpected};
 use super::ids;
-use super::profile::Profile;
+use super::profile::{Kind, Profile};
 use super::subscription::is_of_size;
 
 /// An active session.
@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// Asks the server what it is: the order of its namespaces, and how much it takes at once.
-    pub(super) async fn learn(&mut self, most: Option<u32>) -> Result<(), Error> {
+    pub(super) async fn learn(&mut self, kind: Option<Kind>, most: Option<u32>) -> Result<(), Error> {
         let asked = [
             VariableId::Server_NamespaceArray,
             VariableId::Server_ServerStatus_BuildInfo_ManufacturerName,
@@ -75,7 +75,7 @@ impl Session {
         let [manufacturer, product] = [next(), next()].map(|value| value.as_ref().map(text).unwrap_or_default());
         let mut number = || next().and_then(|value| value.try_cast_to::<u32>().ok());
         let limits = [(); 4].map(|()| number());
-        self.profile = Profile::of(&manufacturer, &product).within(limits).at_most(most);
+        self.profile = Profile::of(kind, &manufacturer, &product).within(limits).at_most(most);
         if let Some(most @ 1..) = number() {
             self.profile.per_subscription = most as usize;
         }

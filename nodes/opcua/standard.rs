@@ -93,7 +93,7 @@ const STRUCTURES: &[Structure] = &[
 
 /// The data type of an encoding of the standard, which is known from now on with all that its fields are made of.
 pub(super) fn standard(encoding: &NodeId, types: &mut Types) -> Option<NodeId> {
-    let wanted = STRUCTURES.iter().find(|(_, known, _)| NodeId::from(*known) == *encoding)?;
+    let wanted = STRUCTURES.iter().find(|(_, known, _)| *encoding == *known)?;
     for (id, _, fields) in STRUCTURES {
         let known = types.types.entry((*id).into()).or_insert(Type::Unknown);
         if matches!(known, Type::Unknown) {

@@ -1,9 +1,10 @@
 //! A look at a database that changes nothing: no log is made, no index of one, no lock that others would wait for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 use tokio::time::Instant;
 
 use crate::{Format, log_bytes, read_only};
@@ -57,14 +58,48 @@ fn look(path: &Path, format: Format, within: Duration) -> rusqlite::Result<Sound
     if application != format.application_id {
         return Ok(Soundness::Wrong(format!("this is not {}", format.what)));
     }
+    if let Some(why) = differs(&connection, format)? {
+        return Ok(Soundness::Wrong(why));
+    }
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(if said == "ok" { Soundness::Sound } else { Soundness::Wrong(format!("the database is damaged: {said}")) })
+}
+
+/// In what the tables are not those that this program made in a file of that version; others beside them are nobody's concern.
+fn differs(connection: &Connection, format: Format) -> rusqlite::Result<Option<String>> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = format.migrations.len();
+    let Some(migrations) = usize::try_from(version).ok().and_then(|version| format.migrations.get(..version)) else {
+        return Ok(Some(format!(
+            "it has schema version {version}, this program knows versions up to {known}: update the program, or choose another path"
+        )));
+    };
+    let made = Connection::open_in_memory()?;
+    for sql in migrations {
+        made.execute_batch(sql)?;
+    }
+    let there = columns(connection)?;
+    Ok(columns(&made)?.into_iter().find_map(|((table, column), wanted)| {
+        match there.get(&(table.clone(), column.clone())) {
+            Some(found) if *found == wanted => None,
+            Some(found) => {
+                Some(format!("the column `{column}` of its table `{table}` holds {found} where {wanted} is wanted"))
+            }
+            None => Some(format!("its table `{table}` has no column `{column}`")),
+        }
+    }))
+}
+
+/// The type of each column of each table.
+fn columns(connection: &Connection) -> rusqlite::Result<BTreeMap<(String, String), String>> {
+    let sql = "SELECT t.name, c.name, c.type FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'";
+    let mut columns = connection.prepare(sql)?;
+    columns.query_map((), |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::Connection;
 
     const FORMAT: Format = Format { application_id: 7, what: "a file of this test", migrations: &[] };
     const LONG: Duration = Duration::from_secs(60);
@@ -91,5 +126,33 @@ mod tests {
         std::fs::write(&path, "no database at all, but long enough to be taken for one".repeat(40)).unwrap();
         assert!(matches!(soundness(&path, FORMAT, LONG), Soundness::Wrong(_)));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+    #[test]
+    fn tables_that_are_not_as_they_were_made_are_told() {
+        let made = "CREATE TABLE samples(tag TEXT NOT NULL, value REAL) STRICT";
+        let format = Format { migrations: &["CREATE TABLE samples(tag TEXT NOT NULL, value REAL) STRICT"], ..FORMAT };
+        for (sql, version, why) in [
+            (made, 1, None),
+            (
+                "CREATE TABLE samples(tag TEXT, value TEXT)",
+                1,
+                Some("`value` of its table `samples` holds TEXT where REAL is"),
+            ),
+            ("CREATE TABLE samples(tag TEXT)", 1, Some("its table `samples` has no column `value`")),
+            (made, 2, Some("it has schema version 2, this program knows versions up to 1")),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("x.db");
+            let connection = Connection::open(&path).unwrap();
+            let marks =
+                format!("PRAGMA application_id = 7; PRAGMA user_version = {version}; {sql}; CREATE TABLE mine(x)");
+            connection.execute_batch(&marks).unwrap();
+            drop(connection);
+            match (soundness(&path, format, LONG), why) {
+                (Soundness::Sound, None) => {}
+                (Soundness::Wrong(found), Some(why)) => assert!(found.contains(why), "{found}"),
+                (found, _) => panic!("{sql}: {found:?}"),
+            }
+        }
     }
 }

@@ -51,8 +51,9 @@ rules:
         Ports::transform(Carries::Values, Carries::Values).with_rejected()
     }
 
-    fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::renames(Yield::AtMost).place(Place::Sums)
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let rules = config.rules.iter().map(|rule| &rule.tags);
+        Facts::renames(Yield::AtMost).place(Place::Sums).of_numbers(rules)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

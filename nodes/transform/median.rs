@@ -6,8 +6,8 @@ use std::time::Duration;
 use std::path::Path;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, Node, NodeSpec, Outputs, Place, Ports,
-    Quality, Record, Role, Span, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, NUMBERS, Node, NodeSpec, Outputs, Place,
+    Ports, Quality, Record, Role, Span, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,8 +69,8 @@ max_gap: 1m
         Ports::transform(Carries::Values, Carries::Values)
     }
 
-    fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::passes(Yield::Each).place(Place::Sums)
+    fn facts(config: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each).place(Place::Sums).of_types(config.tags.as_ref(), NUMBERS)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use std::path::Path;
 
 use fieldflow_contract::{
-    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, Node, NodeSpec, Outputs, Place, Ports,
-    Quality, Record, Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
+    Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Level, NUMBERS, Node, NodeSpec, Outputs, Place,
+    Ports, Quality, Record, Role, Span, Tag, TagMap, TagSelector, Timestamp, Transform, Value, Yield,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -77,8 +77,8 @@ as: \"{tag}.per_minute\"
         Ports::transform(Carries::Values, Carries::Values).with_rejected()
     }
 
-    fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::renames(Yield::AtMost).place(Place::Sums)
+    fn facts(config: &Config, _: &Path) -> Facts {
+        Facts::renames(Yield::AtMost).place(Place::Sums).of_types(config.tags.as_ref(), NUMBERS)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -104,8 +104,8 @@ rules:
         Ports::transform(Carries::Values, Carries::Values)
     }
 
-    fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::passes(Yield::Each).place(Place::Scales)
+    fn facts(config: &Config, _: &Path) -> Facts {
+        Facts::passes(Yield::Each).place(Place::Scales).of_numbers(config.rules.iter().map(|rule| &rule.tags))
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use fieldflow_contract::{
     Batch, BuildContext, BuildError, Carries, Cause, Facts, Findings, Node, NodeSpec, Outputs, Place, Ports, Role, Tag,
-    Timestamp, Transform, Yield,
+    Timestamp, Transform, ValueType, Yield,
 };
 
 use self::aggregate::{Aggregate, Needs};
@@ -51,7 +51,9 @@ of: [avg, max, good_percent]
         // What is the same of all values and of those that differ is not disturbed by a filter before it.
         let each = [Aggregate::Avg, Aggregate::Sum, Aggregate::Count, Aggregate::Stddev, Aggregate::P95];
         let counts_each = config.of.iter().any(|aggregate| each.contains(aggregate));
-        Facts::renames(Yield::Unknown).place(if counts_each { Place::Sums } else { Place::Other }).forgets()
+        let place = if counts_each { Place::Sums } else { Place::Other };
+        let types = &[ValueType::Number, ValueType::Boolean];
+        Facts::renames(Yield::Unknown).place(place).forgets().of_types(config.tags.as_ref(), types)
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fieldflow_contract::{At, Clash, Finding, NodeKind, Severity, Thing, Together};
 
+use super::asks;
 use super::owners::{plain, twice};
 use crate::config::{NodeEntry, PipelineFile};
 use crate::diagnostics::{Diagnostic, Report, codes};
@@ -17,6 +18,12 @@ pub fn check(files: &[(PipelineFile, Graph)], data_dir: &Path, kinds: &[&dyn Nod
     }
     names(files, report);
     owners(files, data_dir, report);
+    let facts = files.iter().enumerate().flat_map(|(number, (file, graph))| {
+        let nodes = file.nodes.iter().zip(graph.nodes());
+        nodes.map(move |(entry, node)| (number, entry, node.prepared.facts(&graph.base_dir)))
+    });
+    let asked = facts.flat_map(|(number, entry, facts)| facts.asks.into_iter().map(move |asks| (number, entry, asks)));
+    asks::across(asked, report);
     for kind in kinds {
         together(files, *kind, report);
     }

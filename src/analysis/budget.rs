@@ -1,11 +1,13 @@
-//! What may be used and what must be borne: `--budget memory=64MiB,disk=8GiB,outage=24h`.
+//! What may be used and what must be borne: `--budget memory=64MiB,disk=8GiB,writes=20GiB,outage=24h`.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use fieldflow_contract::{ByteSize, Span};
 
+use super::Analysis;
 use super::capacity::{Capacity, EdgeCapacity, seconds};
+use super::flash::Flash;
 use super::net::Net;
 use super::rates::Rates;
 use super::text::{length, size};
@@ -19,6 +21,8 @@ pub struct Budget {
     pub memory: Option<u64>,
     /// The most bytes that durable edges and stores may take on disk.
     pub disk: Option<u64>,
+    /// The most bytes that may be written to the local disk a day.
+    pub writes: Option<u64>,
     /// How long what is behind an edge may be away without anything being dropped or held up.
     pub outage: Option<Duration>,
 }
@@ -35,11 +39,12 @@ impl FromStr for Budget {
             match name {
                 "memory" => budget.memory = Some(size()?),
                 "disk" => budget.disk = Some(size()?),
+                "writes" => budget.writes = Some(size()?),
                 "outage" => {
                     let span = Span::from_str(value).map_err(|error| format!("{name}: {error}"))?;
                     budget.outage = Some(span.0);
                 }
-                _ => return Err(format!("`{name}` is none of memory, disk and outage")),
+                _ => return Err(format!("`{name}` is none of memory, disk, writes and outage")),
             }
         }
         Ok(budget)
@@ -47,7 +52,8 @@ impl FromStr for Budget {
 }
 
 impl Budget {
-    pub(super) fn check(&self, net: &Net<'_>, capacity: &Capacity, file: &PipelineFile, report: &mut Report) {
+    pub(super) fn check(&self, analysis: &Analysis<'_>, file: &PipelineFile, report: &mut Report) {
+        let Analysis { net, capacity, flash, .. } = analysis;
         if let Some(most) = self.memory {
             let largest = (0..net.edges.len()).max_by_key(|edge| capacity.edges[*edge].memory);
             let needs = capacity.memory();
@@ -60,6 +66,9 @@ impl Budget {
         }
         if let Some(most) = self.disk {
             Self::disk(most, net, capacity, file, report);
+        }
+        if let Some(most) = self.writes {
+            Self::writes(most, flash, file, report);
         }
         if let Some(outage) = self.outage {
             Self::outage(outage, net, capacity, file, report);
@@ -88,6 +97,36 @@ impl Budget {
             let label = format!("{} of it", size(capacity.edges[edge].disk));
             let found = Diagnostic::new(&codes::BUDGET, message).at(place(file, edge)).label(label);
             report.push(found.help("lower the `max_bytes` of edges, or the `retention` of stores"));
+        }
+    }
+
+    fn writes(most: u64, flash: &Flash, file: &PipelineFile, report: &mut Report) {
+        let edges = flash.edges.iter().enumerate().map(|(edge, bytes)| (*bytes, place(file, edge)));
+        let nodes = flash.nodes.iter().zip(&file.nodes).map(|(bytes, node)| (*bytes, node.place.clone()));
+        let (mut known, mut largest) = (0.0, None);
+        for (bytes, place) in edges.chain(nodes) {
+            let Some(bytes) = bytes else {
+                let message = format!(
+                    "nobody can tell whether at most {} are written a day: how many records come here is not known before the run",
+                    ByteSize(most)
+                );
+                let help = "watch how much the disk is written to, as in /proc/diskstats";
+                report.push(Diagnostic::new(&codes::BUDGET_UNKNOWN, message).at(place).help(help));
+                continue;
+            };
+            known += bytes;
+            if largest.as_ref().is_none_or(|(most, _)| *most < bytes) {
+                largest = Some((bytes, place));
+            }
+        }
+        if let (true, Some((bytes, place))) = ((most as f64) < known, largest) {
+            let message =
+                format!("up to {} are written to the disk a day, the budget is {}", size(known as u64), ByteSize(most));
+            let found = Diagnostic::new(&codes::BUDGET, message).at(place);
+            let found = found.label(format!("{} of it", size(bytes as u64)));
+            report.push(
+                found.help("read less often or in larger batches, store less often, or let go of what has not changed"),
+            );
         }
     }
 

@@ -10,6 +10,8 @@
 //! | `stalls` | whom a sink that stops holds up |
 //! | `tags` | which tags reach a node, and rules that name none of them |
 //! | `order`, `owners` | transforms in the wrong order, edges smaller than a batch, things with two owners |
+//! | `asks` | more than something takes of all who ask |
+//! | `types` | values of a type that nothing behind their source works on |
 //! | `across` | what is wrong between files |
 //! | `require`, `budget` | what the file and the command line demand |
 //! | `text`, `json` | the report for people and for programs |
@@ -17,6 +19,7 @@
 //! All of it is pure: it reads the graph and the facts of its nodes, and nothing else.
 
 pub mod across;
+mod asks;
 mod budget;
 mod capacity;
 mod flash;
@@ -32,6 +35,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod text;
+mod types;
 
 use crate::config::PipelineFile;
 use crate::diagnostics::Report;
@@ -71,8 +75,9 @@ impl<'a> Analysis<'a> {
         order::check(&self.net, file, report);
         tags::check(&self.net, file, report);
         owners::check(&self.net, file, report);
+        asks::check(&self.net, file, report);
         require::check(&self.net, file, report);
-        budget.check(&self.net, &self.capacity, file, report);
+        budget.check(self, file, report);
     }
 
     fn guarantees(&self) -> impl Iterator<Item = Guarantee> {

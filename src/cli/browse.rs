@@ -29,6 +29,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// first time is refused; the message names its thumbprint and says how it is trusted. Begun with the --pki of the pipeline to
 /// come, such as data/plant/pki, both sides have to be trusted once only.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "Examples:\n  fieldflow browse opc.tcp://192.168.1.10:4840 --policy None --allow-insecure\n  \
     fieldflow browse opc.tcp://plc:4840 --user op --match 'Line*/Temp*' --yaml   # the password is in OPC_PASSWORD\n  \
     fieldflow browse --node plant.yaml:plc --match '**/*Speed' --format json\n  \
@@ -64,10 +65,12 @@ pub(super) struct Args {
     /// How to print it.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// The security policy, as in `security`: Basic256Sha256 (the default), Aes128_Sha256_RsaOaep, Aes256_Sha256_RsaPss, None.
+    /// The security policy, by the words of `security`: `Basic256Sha256` (which it is if left out),
+    /// `Aes128_Sha256_RsaOaep`, `Aes256_Sha256_RsaPss`, `None`.
     #[arg(long)]
     policy: Option<String>,
-    /// What is done with each message, as in `security`: SignAndEncrypt (the default), Sign, None.
+    /// What is done with each message, by the words of `security`: `SignAndEncrypt` (which it is if left
+    /// out), `Sign`, `None`.
     #[arg(long)]
     mode: Option<String>,
     /// Let the connection be insecure, which policy None is.
@@ -278,7 +281,7 @@ fn of_node(place: &str, args: &Args, kinds: Kinds) -> Result<Reach, Failure> {
         let names: Vec<&str> = graph.nodes().map(|node| node.name.as_str()).collect();
         return Err(Failure::unasked(format!("{file} has no node `{name}`; there are {}", names.join(", "))));
     };
-    let mut options = node.options.clone();
+    let mut options = node.options.as_ref().clone();
     if let Some(timeout) = args.timeout {
         options["timeout"] = json!(timeout.to_string());
     }

@@ -104,7 +104,8 @@ fn description(schema: &Value) -> String {
 /// What stands at an option, in a word or two.
 fn kind_word(schema: &Value, root: &Value) -> String {
     if let Some(words) = schema["enum"].as_array() {
-        return words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" | ");
+        let words = words.iter().filter(|word| !word.is_null());
+        return words.map(|word| word.as_str().map_or(word.to_string(), str::to_owned)).collect::<Vec<_>>().join(" | ");
     }
     let branches: Vec<&Value> =
         schema["oneOf"].as_array().or(schema["anyOf"].as_array()).into_iter().flatten().collect();

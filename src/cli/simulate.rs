@@ -44,7 +44,7 @@ impl Simulation {
         for kind in kinds {
             let nodes = graphs.iter().flat_map(|graph| graph.nodes().map(|node| (node, graph.base_dir.clone())));
             let of_kind = nodes.filter(|(node, _)| node.kind.type_name() == kind.type_name());
-            let options: Vec<_> = of_kind.map(|(node, base_dir)| (node.options.clone(), base_dir)).collect();
+            let options: Vec<_> = of_kind.map(|(node, base_dir)| (node.options.as_ref().clone(), base_dir)).collect();
             let own = quirks.get(kind.type_name()).map(Vec::as_slice).unwrap_or_default();
             if !options.is_empty() {
                 devices.extend(kind.simulate(&options, own).map_err(|error| hidden(error.to_string()))?);

@@ -18,6 +18,9 @@ pub struct Endpoint {
     pub place: Place,
 }
 
+/// Most names that are read of one chain; there are fewer edges in a pipeline.
+const MOST: usize = 65_538;
+
 /// Whether a text can be the name of a node or a port.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') && !text.contains("->")
@@ -28,12 +31,16 @@ pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<V
     let parts = Parts::of(source, text.value, &text.span);
     let place = |part: Range<usize>| Place::new(source, parts.place(&part));
     let wrong = |part: Range<usize>, message: String| {
-        let help = "an edge is written `a -> b`, `a -> b -> c` or `a.port -> b`";
+        let help = match with_arrows(text.value) {
+            Some(right) => format!("write `{right}`"),
+            None => "an edge is written `a -> b`, `a -> b -> c` or `a.port -> b`".to_owned(),
+        };
         Box::new(Diagnostic::new(&codes::BAD_EDGE, message).at(place(part)).help(help))
     };
     let mut ends = Vec::new();
     let mut start = 0;
-    for piece in text.value.split("->") {
+    // One more than anybody looks at.
+    for piece in text.value.split("->").take(MOST) {
         let name = piece.trim();
         let from = start + (piece.len() - piece.trim_start().len());
         let bytes = from..from + name.len();
@@ -59,6 +66,19 @@ pub(super) fn endpoints(text: &Item<&str>, source: &Arc<SourceText>) -> Result<V
         [_, _, ..] => Ok(ends),
         _ => Err(wrong(0..text.value.len(), "an edge needs two nodes".to_owned())),
     }
+}
+
+/// The chain with the arrow of this language in the place of another one, if that makes it right.
+fn with_arrows(text: &str) -> Option<String> {
+    if 200 < text.len() {
+        return None;
+    }
+    let right = ["-->", "==>", "=>", ">>", "→", " > "].iter().fold(text.to_owned(), |text, arrow| {
+        if text.contains("->") && *arrow != "-->" { text } else { text.replace(arrow, "->") }
+    });
+    let names: Vec<&str> = right.split("->").map(str::trim).collect();
+    let is_right = 1 < names.len() && names.iter().all(|name| is_name(name.split('.').next().unwrap_or_default()));
+    (is_right && right != text).then(|| names.join(" -> "))
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl NodeEntry {
 #[derive(Clone)]
 pub struct ReadyNode {
     /// The options in JSON, without `type`.
-    pub options: serde_json::Value,
+    pub options: Arc<serde_json::Value>,
     /// The options as the node itself holds them.
     pub prepared: Arc<dyn Prepared>,
     /// Its input and outputs.

@@ -16,6 +16,10 @@ use crate::config::tree::{Entry, Item, Tree};
 use crate::config::{chain, nodes, parse, read, require};
 use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
+/// Most edges of a pipeline, and of a chain.
+const MOST_EDGES: usize = 65_536;
+const TOO_MANY: &str = "make several pipelines of it, each in a file of its own";
+
 /// Longest name of a pipeline.
 const LONGEST_NAME: usize = 63;
 
@@ -36,7 +40,7 @@ pub fn load(path: &Path, kinds: &[&'static dyn NodeKind], env: &dyn Env, report:
     let defaults = loader.defaults(&root);
     let sinks = Sinks::of(&root, kinds);
     let (edges, edges_complete) = loader.edges(&root, &defaults, &sinks);
-    let nodes = match root.entry("nodes") {
+    let nodes = match root.take("nodes") {
         Some(entry) => nodes::check(entry, kinds, &source, &base_dir, &edges, report),
         None => Vec::new(),
     };
@@ -192,6 +196,15 @@ impl Loader<'_> {
         let (mut edges, mut complete) = (Vec::new(), true);
         let schema = schemars::schema_for!(Edge).to_value();
         for (index, line) in lines.iter().enumerate() {
+            if MOST_EDGES < edges.len() {
+                self.push(
+                    &codes::OUT_OF_RANGE,
+                    format!("these are more than {MOST_EDGES} edges"),
+                    &line.span,
+                    TOO_MANY,
+                );
+                return (edges, false);
+            }
             let (chain, item) = match &line.value {
                 Tree::Unknown => {
                     complete = false;
@@ -221,6 +234,15 @@ impl Loader<'_> {
             let options =
                 |to: &str| if sinks.durable.contains(to) { edge.over_durable(defaults) } else { edge.over(defaults) };
             match chain::endpoints(&chain, self.source) {
+                Ok(ends) if MOST_EDGES < ends.len() => {
+                    self.push(
+                        &codes::OUT_OF_RANGE,
+                        format!("these are more than {MOST_EDGES} edges"),
+                        &chain.span,
+                        TOO_MANY,
+                    );
+                    return (edges, false);
+                }
                 Ok(ends) => {
                     let hops: Vec<EdgeEntry> = ends
                         .windows(2)

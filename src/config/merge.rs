@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::tree::{Entry, Tree};
-use crate::diagnostics::{Diagnostic, Place, SourceText, codes};
+use crate::diagnostics::{Diagnostic, Place, Report, SourceText, codes};
 
-/// The entries without merge keys and repeats, and what was wrong with them.
-pub(super) fn entries(written: Vec<Entry>, source: &Arc<SourceText>) -> (Vec<Entry>, Vec<Diagnostic>) {
-    let mut found = Vec::new();
+/// The entries without merge keys and repeats. What was wrong with them is reported at once: there may be as many as letters.
+pub(super) fn entries(written: Vec<Entry>, source: &Arc<SourceText>, report: &mut Report) -> Vec<Entry> {
     let mut first: HashMap<String, std::ops::Range<usize>> = HashMap::with_capacity(written.len());
     let mut entries = Vec::with_capacity(written.len());
     let mut merged = Vec::new();
@@ -17,7 +16,7 @@ pub(super) fn entries(written: Vec<Entry>, source: &Arc<SourceText>) -> (Vec<Ent
         if entry.key.value == "<<" && source.text().get(entry.key.span.clone()) == Some("<<") {
             merged.push(entry);
         } else if let Some(before) = first.get(&entry.key.value) {
-            found.push(
+            report.push(
                 Diagnostic::new(&codes::DUPLICATE_KEY, format!("the key `{}` is written twice", entry.key.value))
                     .at(Place::new(source, entry.key.span))
                     .label("and again here")
@@ -38,7 +37,7 @@ pub(super) fn entries(written: Vec<Entry>, source: &Arc<SourceText>) -> (Vec<Ent
             let Tree::Map(more) = map.value else {
                 let place = if map.span.is_empty() { entry.key.span.clone() } else { map.span };
                 let wrong = Diagnostic::new(&codes::BAD_MERGE, "`<<` wants a map, or a list of maps");
-                found.push(wrong.at(Place::new(source, place)));
+                report.push(wrong.at(Place::new(source, place)));
                 continue;
             };
             for one in more {
@@ -50,7 +49,7 @@ pub(super) fn entries(written: Vec<Entry>, source: &Arc<SourceText>) -> (Vec<Ent
             }
         }
     }
-    (entries, found)
+    entries
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `read`, `parse`, `merge`, `scalar` | from a path to a tree; `parse` is the only user of the YAML crate |
+//! | `read`, `parse`, `merge`, `scalar` | from a path to a tree; `parse` is the only user of the YAML crate, with `syntax` |
+//! | `syntax` | what is wrong with a text that is no YAML |
 //! | `substitute`, `env` | puts in what comes from the environment and from files |
 //! | `schema` | checks the tree against a JSON Schema |
 //! | `load`, `nodes`, `chain`, `edge`, `require` | what is peculiar to a pipeline file |
@@ -27,6 +28,7 @@ mod scalar;
 mod schema;
 mod substitute;
 pub(crate) mod suggest;
+mod syntax;
 mod tree;
 
 pub use chain::Endpoint;

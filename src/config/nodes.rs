@@ -17,7 +17,7 @@ use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
 /// Checks every node under the key `nodes`.
 pub(super) fn check(
-    nodes: &Entry,
+    nodes: Entry,
     kinds: &[&'static dyn NodeKind],
     source: &Arc<SourceText>,
     base_dir: &Path,
@@ -29,10 +29,16 @@ pub(super) fn check(
         let found = found.at(Place::new(source, nodes.key.span.clone()));
         report.push(found.help("it needs at least a source and a sink"));
     }
-    let mut checker = Checker { kinds, source, base_dir, edges, report, schemas: HashMap::new() };
-    let ready: Vec<NodeEntry> = nodes.value.entries().iter().map(|entry| checker.node(entry)).collect();
+    let mut inputs: HashMap<&str, bool> = HashMap::new();
+    for edge in edges {
+        let is_durable = matches!(edge.options.storage, Storage::Durable(_));
+        *inputs.entry(&edge.to.node).or_default() |= is_durable;
+    }
+    let mut checker = Checker { kinds, source, base_dir, inputs, report, schemas: HashMap::new() };
+    let Tree::Map(entries) = nodes.value.value else { return Vec::new() };
+    let ready: Vec<NodeEntry> = entries.into_iter().map(|entry| checker.node(entry)).collect();
     for kind in kinds {
-        checker.together(*kind, &ready, nodes.value.entries());
+        checker.together(*kind, &ready);
     }
     ready
 }
@@ -42,15 +48,15 @@ struct Checker<'a> {
     source: &'a Arc<SourceText>,
     /// Where the files lie that a node's options include.
     base_dir: &'a Path,
-    /// All edges of the file.
-    edges: &'a [EdgeEntry],
+    /// The nodes that edges lead to, and whether one of these edges is durable.
+    inputs: HashMap<&'a str, bool>,
     report: &'a mut Report,
     /// The schema of each type that was met.
     schemas: HashMap<&'static str, serde_json::Value>,
 }
 
 impl Checker<'_> {
-    fn node(&mut self, entry: &Entry) -> NodeEntry {
+    fn node(&mut self, entry: Entry) -> NodeEntry {
         let name = &entry.key.value;
         if !is_name(name) {
             let message = format!("`{name}` cannot be the name of a node");
@@ -58,10 +64,10 @@ impl Checker<'_> {
                 "a node's name is made of letters, digits, `_` and `-`; a dot separates a port from it in `edges`";
             self.push(&codes::BAD_NAME, message, &entry.key.span, Some(help.to_owned()));
         }
-        let kind = self.kind(entry).filter(|_| is_name(name));
-        let ready = kind.and_then(|kind| self.ready(kind, entry));
+        let kind = self.kind(&entry).filter(|_| is_name(name));
+        let ready = kind.and_then(|kind| self.ready(kind, &entry));
         let place = Place::new(self.source, entry.key.span.clone());
-        NodeEntry { name: name.clone(), place, kind, ready, item: Arc::new(entry.value.clone()) }
+        NodeEntry { name: entry.key.value, place, kind, ready, item: Arc::new(entry.value) }
     }
 
     /// The type of the node, if it can be told.
@@ -79,7 +85,7 @@ impl Checker<'_> {
         }
         let types: Vec<&str> = self.kinds.iter().map(|kind| kind.type_name()).collect();
         let Some(written) = entry.value.entry("type") else {
-            let near = suggest::nearest("type", entry.value.entries().iter().map(|entry| entry.key.value.as_str()));
+            let near = suggest::misspelt("type", entry.value.entries().iter().map(|entry| entry.key.value.as_str()));
             let help = match near {
                 Some(near) => format!("is `{near}` meant to be `type`?"),
                 None => {
@@ -119,8 +125,8 @@ impl Checker<'_> {
         if self.report.errors_but(&codes::UNKNOWN_KEY) != others_before {
             return None;
         }
-        let options = item.to_json()?;
-        let prepared = match kind.prepare(options.clone()) {
+        // Not a copy, which would lie beside it while it is read.
+        let prepared = match kind.prepare(item.to_json()?) {
             Ok(prepared) => prepared,
             // The unknown key may be what is missing.
             Err(_) if unknown_keys != 0 => return None,
@@ -133,13 +139,15 @@ impl Checker<'_> {
         prepared.check(&mut findings);
         if findings.0.iter().all(|finding| finding.severity != Severity::Error) {
             prepared.check_files(self.base_dir, &mut findings);
-            let mut inputs = self.edges.iter().filter(|edge| edge.to.node == entry.key.value).peekable();
-            if inputs.peek().is_some() {
-                let is_durable = inputs.any(|edge| matches!(edge.options.storage, Storage::Durable(_)));
-                prepared.check_input(is_durable, &mut findings);
+            if let Some(is_durable) = self.inputs.get(entry.key.value.as_str()) {
+                prepared.check_input(*is_durable, &mut findings);
             }
         }
         for finding in findings.0 {
+            if self.report.is_full() {
+                self.report.count(code(&finding));
+                continue;
+            }
             // What a misspelt key was to say is not missing as well.
             if unknown_keys != 0 && lost_a_key(&entry.value, &item, &finding.at) {
                 continue;
@@ -150,22 +158,23 @@ impl Checker<'_> {
             return None;
         }
         let ports = prepared.ports();
-        Some(ReadyNode { options, prepared: prepared.into(), ports })
+        Some(ReadyNode { options: item.to_json()?.into(), prepared: prepared.into(), ports })
     }
 
     /// Reports what is wrong between the nodes of a type.
-    fn together(&mut self, kind: &'static dyn NodeKind, nodes: &[NodeEntry], entries: &[Entry]) {
+    fn together(&mut self, kind: &'static dyn NodeKind, nodes: &[NodeEntry]) {
         let of_kind = nodes.iter().filter(|node| node.kind.is_some_and(|other| other.type_name() == kind.type_name()));
         let ready = of_kind.filter_map(|node| Some((node.name.as_str(), &*node.ready.as_ref()?.prepared))).collect();
         let together = Together { nodes: ready, base_dir: self.base_dir };
         if together.nodes.is_empty() {
             return;
         }
+        let named: HashMap<&str, &NodeEntry> = nodes.iter().map(|node| (node.name.as_str(), node)).collect();
         for Clash { node, finding, others } in kind.check_together(&together) {
             let item = |node: usize| {
                 let (name, _) = together.nodes.get(node)?;
-                let entry = entries.iter().find(|entry| entry.key.value == *name)?;
-                Some((&entry.value, &entry.key.span))
+                let node = named.get(name)?;
+                Some((&*node.item, &node.place.span))
             };
             let Some((options, key)) = item(node) else { continue };
             let mut found = self.diagnostic(code(&finding), finding, options, key);

@@ -1,4 +1,4 @@
-//! From YAML to the tree. The only user of the YAML crate.
+//! From YAML to the tree. With `syntax`, the only user of the YAML crate.
 //!
 //! The tree is built from the parser's events rather than by serde, because only the events know where a map ends, which
 //! keys are written twice, and whether a text stood in quotes.
@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde_yaml::granit_parser::{self as yaml, ErrorKind, Event, ScalarStyle, ScanError, Tag};
+use serde_yaml::granit_parser::{self as yaml, Event, ScalarStyle, ScanError, Tag};
 
-use crate::config::merge;
 use crate::config::scalar::resolve;
 use crate::config::tree::{Entry, Item, Tree};
+use crate::config::{merge, syntax};
 use crate::diagnostics::{Code, Diagnostic, Place, Report, SourceText, codes};
 
 /// How deeply maps and lists may be nested.
@@ -122,10 +122,7 @@ impl Builder<'_> {
             }
             Holds::Map(entries, _) => {
                 let last = entries.last().map_or(0, |entry| entry.value.span.end);
-                let (entries, found) = merge::entries(entries, self.source);
-                for one in found {
-                    self.report.push(one);
-                }
+                let entries = merge::entries(entries, self.source, self.report);
                 (Tree::Map(entries), last)
             }
         };
@@ -205,36 +202,8 @@ impl Builder<'_> {
     }
 
     fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
-        let mut start = error.marker().byte_offset().unwrap_or(0);
-        if self.source.text().get(..start).is_some_and(|before| before.ends_with('\t')) {
-            // The parser stands behind the tab that it complains of.
-            start -= 1;
-        }
-        if matches!(error.kind(), ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation) {
-            // What follows the tab is told; the tab itself is to be mended.
-            let line = self.source.text().get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-            let indent = self.source.text().get(line..).unwrap_or("");
-            let blank = indent.len() - indent.trim_start_matches([' ', '\t']).len();
-            start = indent.get(..blank).and_then(|blank| blank.find('\t')).map_or(start, |tab| line + tab);
-        }
-        let next = self.source.text().get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-        let bytes = start..start + next;
-        let (message, help) = match error.kind() {
-            ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation => {
-                ("a tab stands in the indentation".to_owned(), Some("YAML is indented with spaces only: use two"))
-            }
-            ErrorKind::UnknownAnchor => (
-                "this alias names nothing".to_owned(),
-                Some("write the anchor before it: `&name`; put a text with `*` in quotes"),
-            ),
-            _ => (
-                format!("this is not YAML: {}", error.info()),
-                Some(
-                    "look for a missing bracket, quote or colon, lines that are not indented alike, or a text with `: ` in it that needs quotes",
-                ),
-            ),
-        };
-        Box::new(self.found(&codes::SYNTAX, &message, bytes).maybe_help(help))
+        let syntax::Said { bytes, message, help } = syntax::said(self.source.text(), error);
+        Box::new(self.found(&codes::SYNTAX, &message, bytes).help(help))
     }
 }
 

@@ -100,14 +100,22 @@ fn edge_line() -> Value {
     })
 }
 
+/// What the words under `require` mean.
+const KEEPS: &str = "What must hold of the path. `no_loss`: no edge drops, and what the source has handed over is lost only in \
+    the last moment before a kill or a power cut. `at_least_once`: not even then, as the source sends it again. `exactly_once`: as \
+    `no_loss`, and nothing that was taken onto the disk arrives twice.";
+
 /// A line under `require`.
 fn requirement() -> Value {
+    let word = json!({ "type": "string", "description": KEEPS, "enum": WORDS.map(|(word, _)| word) });
     json!({
         "type": "object",
+        "description": "A path from a source to a sink, and what must hold of it.",
         "minProperties": 1,
         "maxProperties": 1,
-        "patternProperties": { format!("^ *{NAME} *-> *{NAME} *$"): { "type": "string", "enum": WORDS.map(|(word, _)| word) } },
-        "additionalProperties": false,
+        // Editors complete the value of a key that only has to have a form by `additionalProperties` alone.
+        "propertyNames": { "pattern": format!("^ *{NAME} *-> *{NAME} *$") },
+        "additionalProperties": word,
     })
 }
 

@@ -57,6 +57,13 @@ impl Item {
         self.entries().iter().find(|entry| entry.key.value == key)
     }
 
+    /// The entry of this key, which is then no longer here.
+    pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
+        let Tree::Map(entries) = &mut self.value else { return None };
+        let place = entries.iter().position(|entry| entry.key.value == key)?;
+        Some(entries.remove(place))
+    }
+
     /// The value in JSON; `None` if there is anything in it that could not be had or that JSON cannot hold.
     pub(super) fn to_json(&self) -> Option<serde_json::Value> {
         use serde_json::Value;

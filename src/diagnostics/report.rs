@@ -107,6 +107,16 @@ impl Report {
         }
     }
 
+    /// Whether more would only be counted.
+    pub fn is_full(&self) -> bool {
+        MOST <= self.found.len()
+    }
+
+    /// Counts what there is no room for.
+    pub fn count(&mut self, code: &'static Code) {
+        if code.is_warning() { self.warnings += 1 } else { self.errors += 1 }
+    }
+
     /// Hides a value in everything that the report says, also in what it holds already.
     pub fn hide(&mut self, secret: &str) {
         self.secrets.add(secret);

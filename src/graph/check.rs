@@ -87,13 +87,21 @@ fn loose_ends(file: &PipelineFile, wiring: &Wiring<'_>, cycles: bool, report: &m
     let mut found = |node: usize, code: &'static Code, message: String, help: &str| {
         report.push(Diagnostic::new(code, message).at(file.nodes[node].place.clone()).help(help));
     };
+    // If only one node gives nothing away and only one gets nothing, they are each other's.
+    let role = |n: usize| file.nodes[n].kind.map(fieldflow_contract::NodeKind::role);
+    let without = |flags: &[bool], never: Role| {
+        let mut all = (0..count).filter(|n| !flags[*n] && role(*n).is_none_or(|role| role != never));
+        all.next().filter(|_| all.next().is_none()).map(|n| file.nodes[n].name.as_str())
+    };
+    let (gets_nothing, gives_nothing) = (without(&entered, Role::Source), without(&left, Role::Sink));
+    let other = |found: Option<&str>, own: &str| found.filter(|name| *name != own).unwrap_or("…").to_owned();
     // A node of which nothing is known, or with which something else is wrong, may yet lead to a sink.
     let mut ends_well: Vec<bool> = Vec::with_capacity(count);
     for (n, node) in file.nodes.iter().enumerate() {
         let name = &node.name;
         let role = node.kind.map(fieldflow_contract::NodeKind::role);
         if role.is_some_and(|role| role != Role::Source) && !entered[n] && !wiring.doubtful_input[n] {
-            let help = format!("connect it: `… -> {name}`");
+            let help = format!("connect it: `{} -> {name}`", other(gives_nothing, name));
             found(n, &codes::NO_INPUT, format!("no edge leads into `{name}`"), &help);
         }
         let mut settled = role.is_none_or(|role| role == Role::Sink) || wiring.doubtful_output[n] || cycles;
@@ -103,7 +111,7 @@ fn loose_ends(file: &PipelineFile, wiring: &Wiring<'_>, cycles: bool, report: &m
         }
         if !left[n] {
             settled = true;
-            let help = format!("connect it: `{name} -> …`");
+            let help = format!("connect it: `{name} -> {}`", other(gets_nothing, name));
             found(n, &codes::NO_WAY_TO_A_SINK, format!("`{name}` leads nowhere: no edge begins at it"), &help);
         } else if let Some(ready) = &node.ready {
             for port in ready.ports.outputs.iter().filter(|port| port.required) {

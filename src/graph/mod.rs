@@ -46,7 +46,7 @@ pub struct GraphNode {
     /// Its input and outputs.
     pub ports: Ports,
     /// Its options in JSON, without `type`.
-    pub options: serde_json::Value,
+    pub options: Arc<serde_json::Value>,
     /// Its options, ready to build it.
     pub prepared: Arc<dyn Prepared>,
 }

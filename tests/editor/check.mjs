@@ -158,6 +158,8 @@ async function help(schema) {
   await completes('version: 1\nname: x\nnodes:\n  s:\n    type: sqlite\n    durability: |', 'power', 'process')
   await completes('version: 1\nname: x\nedges:\n  - a -> b:\n      |', 'capacity', 'when_full', 'durable')
   await completes('version: 1\nname: x\nedges:\n  - a -> b:\n      when_full: |', 'block', 'drop_oldest', 'spill')
+  await completes('version: 1\nname: x\nrequire:\n  - a -> b: |', 'no_loss', 'at_least_once', 'exactly_once')
+  await says('version: 1\nname: x\nrequire:\n  - a -> b: no_l|oss\n', 'what the source has handed over')
   await says(`${node}    ev|ery: 1s\n`, 'How often the tags are read')
   await says('version: 1\nname: x\nedges:\n  - a -> b:\n      dur|able: true\n', 'committed to the disk')
   await says('version: 1\nna|me: x\n', 'identity')

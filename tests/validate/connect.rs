@@ -29,6 +29,43 @@ fn a_device_that_is_there_is_read_once_and_a_tag_that_it_refuses_is_pointed_at()
 }
 
 #[test]
+fn a_text_that_is_to_be_scaled_and_a_float_in_another_order_are_told() {
+    let site = Site::demo();
+    let demo = fs::read_to_string(&site.file).unwrap();
+    let url = demo.lines().find(|line| line.contains("url: tcp://")).unwrap().trim();
+    let file = |tags: &str| {
+        format!(
+            "version: 1\nname: x\nnodes:\n  plc:\n    type: modbus\n    {url}\n    tags:\n{tags}  same: {{ type: dedupe }}\n  bar:\n    type: scale\n    rules: [{{ tags: serial, linear: {{ factor: 2 }} }}]\n  words: {{ type: cast, rules: [{{ tags: serial, to: i64 }}] }}\n  num: {{ type: scale, rules: [{{ tags: serial, linear: {{ factor: 2 }} }}] }}\n  out: {{ type: console }}\nedges:\n  - plc -> same -> bar -> out\n  - same -> words -> num -> out\n"
+        )
+    };
+    let tags = |order: &str| {
+        format!(
+            "      serial: {{ at: \"holding:100\", as: string, length: 4 }}\n      level: {{ at: \"holding:10\", as: f32, order: {order} }}\n"
+        )
+    };
+    // The device holds what this file says, and another one reads it in another order.
+    let simulated = site.dir.path().join("simulated.yaml");
+    fs::write(&simulated, file(&tags("ABCD"))).unwrap();
+    let mut device = Started::new(&mut fieldflow(&["simulate", text(&simulated)]));
+    device.hear("serving");
+    let (code, _, said) = ask(&["validate", "--connect", text(&simulated)]);
+    assert!(
+        code == 1 && said.contains("error[E0602]: `serial` was read as a text, and `bar` works on numbers"),
+        "{said}"
+    );
+    assert_eq!(said.matches("E0602").count(), 2, "what `cast` gives away is not known: {said}");
+    assert!(said.contains("rules: [{ tags: serial") && !said.contains("W0601"), "{said}");
+    let other = site.dir.path().join("other.yaml");
+    fs::write(&other, file(&tags("CDAB"))).unwrap();
+    // The value moves all the time, and two times out of three its halves make no sense the other way round.
+    let told = (0..40).any(|_| {
+        let (_, _, said) = ask(&["validate", "--connect", text(&other)]);
+        said.contains("which is hardly a measurement") && said.contains("with `order: ABCD` it is ")
+    });
+    assert!(told);
+}
+
+#[test]
 fn a_device_that_is_not_there_is_told_at_its_url() {
     let site = Site::demo();
     let (code, _, said) = ask(&["validate", "--connect", "--within", "2s", text(&site.file)]);

@@ -2,7 +2,9 @@
 
 mod connect;
 mod editor;
+mod hostile;
 mod init;
+mod mended;
 mod purity;
 mod suite;
 
@@ -61,8 +63,9 @@ fn a_budget_is_kept_or_an_error() {
     let demo = "pipelines/demo.yaml";
     let (code, _, said) = ask(&["validate", demo, "--budget", "memory=64MiB"]);
     assert_eq!(code, 0, "{said}");
-    let (code, _, said) = ask(&["validate", demo, "--budget", "memory=1MiB,disk=1GiB"]);
-    assert!(code == 1 && said.matches("error[E0502]").count() == 2, "{said}");
+    let (code, _, said) = ask(&["validate", demo, "--budget", "memory=1MiB,disk=1GiB,writes=1MiB"]);
+    assert!(code == 1 && said.matches("error[E0502]").count() == 3, "{said}");
+    assert!(said.contains("are written to the disk a day, the budget is 1MiB"), "{said}");
     for wrong in ["memory=64", "time=1h", "memory"] {
         let (code, _, said) = ask(&["validate", demo, "--budget", wrong]);
         assert!(code == 2 && said.contains("--budget"), "{wrong}: {said}");
@@ -108,6 +111,25 @@ fn nodes_of_two_files_that_share_a_line_must_agree_on_it() {
     assert_eq!((code, found), (1, vec![("E0401", "b.yaml", 7, 12)]), "{told}");
     let (code, _, said) = ask(&["run", text(&dir.path().join("a.yaml")), text(&dir.path().join("b.yaml"))]);
     assert!(code == 1 && said.contains("E0401"), "it is not run either: {said}");
+}
+
+#[test]
+fn what_the_nodes_of_two_files_ask_of_one_server_is_added_up() {
+    let file = |name: &str, count: usize| {
+        let nodes: String = (0..count)
+            .map(|n| format!("  ua{n}: {{ type: opcua, url: \"opc.tcp://press\", server: s7-1200, tags: {{ t{n}: {{ node: i=2258 }} }} }}\n"))
+            .collect();
+        let edges: String = (0..count).map(|n| format!("  - ua{n} -> out\n")).collect();
+        format!("version: 1\nname: {name}\nnodes:\n{nodes}  out: {{ type: console }}\nedges:\n{edges}")
+    };
+    let dir = folder(&[("a.yaml", &file("a", 6)), ("b.yaml", &file("b", 4))]);
+    let (code, _, said) = ask(&["validate", "--deny-warnings", text(dir.path())]);
+    assert_eq!(code, 0, "ten sessions are what it has: {said}");
+    fs::write(dir.path().join("b.yaml"), file("b", 5)).unwrap();
+    let (code, told, _) = ask(&["validate", text(dir.path()), "--format", "json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let found: Vec<_> = told.as_array().unwrap().iter().map(place).collect();
+    assert_eq!((code, found), (0, vec![("W0505", "b.yaml", 8, 28)]), "{told}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-fn checked(path: &Path) -> Report {
+pub(super) fn checked(path: &Path) -> Report {
     let mut report = Report::new();
     if let Some(file) = load(path, fieldflow_nodes::BUILTIN, &Empty, &mut report)
         && let Some(graph) = graph::check(&file, &mut report)

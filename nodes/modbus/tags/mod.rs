@@ -93,6 +93,9 @@ impl Config {
 /// Most tags of one node: one row of a table can name thousands.
 const MOST: usize = 65_536;
 
+/// Most twins that are told: nobody reads a thousand of them.
+const MOST_TWINS: usize = 1000;
+
 /// The tags that were found so far.
 struct Points<'a> {
     node: &'a Config,
@@ -196,7 +199,7 @@ impl<'a> Points<'a> {
             let place = (point.need.table, point.need.start, &point.layout, &point.factor);
             let first: usize = *first_of.entry(place).or_insert(index);
             let (Some(twin), Some(its_origin)) = (self.list.get(first), self.origins.get(first)) else { continue };
-            if first == index || index < from {
+            if first == index || index < from || MOST_TWINS < findings.0.len() {
                 continue;
             }
             let message = format!("`{}` and `{}` are the same value of the device", twin.name, point.name);

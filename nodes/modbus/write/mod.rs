@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     At, BuildContext, BuildError, Carries, Device, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role, Seen,
-    Severity, Sink,
+    Severity, Sink, TagSelector, Wants,
 };
 use tokio::time::timeout;
 
@@ -56,8 +56,14 @@ tags:
         Ports::sink(Carries::Any).with_rejected()
     }
 
-    fn facts(_: &Config, _: &Path) -> Facts {
-        Facts { keeps: Keeps::Confirmed, remote: true, ..Facts::default() }
+    fn facts(config: &Config, _: &Path) -> Facts {
+        let targets = config.resolve(&mut Findings::default()).map(|settings| settings.targets).unwrap_or_default();
+        let wants = targets.iter().map(|(tag, target)| Wants {
+            at: At::from("tags").key(tag),
+            tags: TagSelector::from(tag.as_str()),
+            types: target.types(),
+        });
+        Facts { keeps: Keeps::Confirmed, remote: true, wants: wants.collect(), ..Facts::default() }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use fieldflow_contract::Value;
+use fieldflow_contract::{Value, ValueType};
 
 use crate::command::amount::{Scaling, plain, shown, within};
 use crate::modbus::address::Table;
@@ -50,6 +50,15 @@ pub(super) struct Means {
 }
 
 impl Target {
+    /// Of what types a value may be to be written here at all.
+    pub(super) fn types(&self) -> &'static [ValueType] {
+        match (self.layout.kind.is_text(), self.layout.names.is_some()) {
+            (true, _) => &[ValueType::Text, ValueType::Bytes],
+            (false, true) => &[ValueType::Number, ValueType::Boolean, ValueType::Text],
+            (false, false) => &[ValueType::Number, ValueType::Boolean],
+        }
+    }
+
     /// What has to be written for this value; in words why it cannot be.
     pub(super) fn raw(&self, value: &Value) -> Result<Raw, String> {
         let value = &plain(value, self.layout.kind.is_float())?;

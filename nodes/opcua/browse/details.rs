@@ -98,7 +98,7 @@ pub(super) async fn details(session: &mut Session, found: Vec<Variable>, watch: 
             node: ids::written(&variable.node, &session.namespaces),
             of: format!("{}{}", kind.name, dimensions(rank)),
             // What this user may do, where the server says it.
-            access: letters(own_access.or(access)),
+            access: letters(own_access.or(access).ok().as_ref()),
             states: kind.states,
             ..Detail::default()
         };
@@ -127,17 +127,16 @@ async fn kind_of(session: &Session, id: &NodeId, known: &mut HashMap<NodeId, Kin
         return Ok(kind.clone());
     }
     let standard = id.as_data_type_id().ok().map(|standard| format!("{standard:?}"));
-    let plain = builtin(id).is_some() && *id != NodeId::from(DataTypeId::Enumeration);
+    let plain = builtin(id).is_some() && *id != DataTypeId::Enumeration;
     if plain || MOST_TYPES <= known.len() {
         return Ok(Kind { name: standard.unwrap_or_else(|| id.to_string()), states: None });
     }
-    let name = match &standard {
-        Some(name) => name.clone(),
-        None => {
-            let name = session.read(vec![attribute_of(id.clone(), AttributeId::BrowseName)]).await?;
-            let name = name.into_iter().next().and_then(|value| value.value);
-            if let Some(Variant::QualifiedName(name)) = name { cut(name.name.as_ref()) } else { id.to_string() }
-        }
+    let name = if let Some(name) = standard {
+        name
+    } else {
+        let name = session.read(vec![attribute_of(id.clone(), AttributeId::BrowseName)]).await?;
+        let name = name.into_iter().next().and_then(|value| value.value);
+        if let Some(Variant::QualifiedName(name)) = name { cut(name.name.as_ref()) } else { id.to_string() }
     };
     let (base, mut states) = (session.data_type(id).await?, None);
     let name = match base {
@@ -168,8 +167,8 @@ fn dimensions(rank: i32) -> String {
     }
 }
 
-fn letters(access: Result<Variant, StatusCode>) -> String {
-    let Ok(Variant::Byte(level)) = access else { return String::new() };
+fn letters(access: Option<&Variant>) -> String {
+    let Some(Variant::Byte(level)) = access else { return String::new() };
     let is = |bit: u8, letter: char| (level & bit != 0).then_some(letter);
     let letters: String = [is(1, 'r'), is(2, 'w'), is(4, 'h')].into_iter().flatten().collect();
     if letters.is_empty() { "-".to_owned() } else { letters }

@@ -27,6 +27,7 @@ use self::walk::{Found, Wanted};
 use super::connection::{Server, end};
 use super::ids::{self, Id};
 use super::options::{Access, SecurityOptions, User};
+use super::profile::Kind;
 use super::refusal::{self, Refusal};
 use super::session::Session;
 
@@ -38,6 +39,7 @@ struct Reached {
     security: SecurityOptions,
     user: Option<User>,
     timeout: Option<Span>,
+    server: Option<Kind>,
     batch: Option<u32>,
 }
 
@@ -74,7 +76,7 @@ impl Reached {
         let mut findings = Findings::default();
         let way = (self.url.as_str(), &self.security, self.user.as_ref());
         let timeout = self.timeout.map_or(Duration::from_secs(5), |span| span.0);
-        let access = Access::resolve(way, (timeout, self.batch), &mut findings);
+        let access = Access::resolve(way, (timeout, self.server, self.batch), &mut findings);
         match (access, findings.0.into_iter().find(|found| found.severity == Severity::Error)) {
             (Some(access), None) => Ok(access),
             (_, error) => Err(BuildError(error.map_or_else(String::new, |found| {

@@ -170,12 +170,12 @@ impl Walk<'_> {
             if self.found.ended.is_some() {
                 break;
             }
-            self.follow(&place, reference);
+            self.follow(&place, &reference);
         }
         (!result.continuation_point.is_null_or_empty()).then_some((place, result.continuation_point))
     }
 
-    fn follow(&mut self, from: &Place, reference: ReferenceDescription) {
+    fn follow(&mut self, from: &Place, reference: &ReferenceDescription) {
         let name = reference.browse_name.name.as_ref();
         let above: usize = from.names.iter().map(String::len).sum();
         self.spend(name.len().saturating_add(above));
@@ -187,7 +187,7 @@ impl Walk<'_> {
         if !is_variable && reference.node_class != NodeClass::Object {
             return;
         }
-        let is_property = reference.reference_type_id == NodeId::from(ReferenceTypeId::HasProperty);
+        let is_property = reference.reference_type_id == ReferenceTypeId::HasProperty;
         if is_property {
             if let Some(variable) = from.variable.and_then(|at| self.found.variables.get_mut(at))
                 && reference.browse_name.namespace_index == 0
@@ -204,7 +204,7 @@ impl Walk<'_> {
             }
         }
         // What the server says of itself is asked for by its name.
-        if node == NodeId::from(ObjectId::Server) {
+        if node == ObjectId::Server {
             return;
         }
         let fit = self.wanted.patterns.next(from.fit, name);

@@ -38,8 +38,7 @@ fn tag(names: &[String]) -> String {
     let mut tag = names.iter().map(plain).collect::<Vec<_>>().join(".");
     // What is left out is what is above all.
     while LONGEST < tag.len() {
-        let (_, below) = tag.split_once('.').unwrap_or(("", ""));
-        tag = below.to_owned();
+        tag = tag.split_once('.').map(|(_, below)| below.to_owned()).unwrap_or_default();
     }
     if tag.is_empty() { "tag".to_owned() } else { tag }
 }

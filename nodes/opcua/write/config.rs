@@ -15,6 +15,7 @@ use crate::command::gates::{Limits, check_rate};
 use crate::opcua::config::between;
 use crate::opcua::ids::Id;
 use crate::opcua::options::{Access, SecurityOptions, User};
+use crate::opcua::profile::Kind;
 use crate::opcua::tags::is_range;
 
 /// Writes records to nodes of an OPC UA server, and only to the tags that it lists.
@@ -81,6 +82,9 @@ pub(crate) struct Config {
     /// false.
     #[serde(default)]
     pub(super) source_time: bool,
+    /// What kind of server it is. Then it is asked for as much at once as such a server takes well, whatever it says of itself.
+    /// Recognised at the connection if left out.
+    pub(super) server: Option<Kind>,
     /// Most nodes that one request names. What the server states, and less for servers that are known to state too much, if
     /// left out: 50 for one that is not known. Halved by itself where the server refuses; 1 to write each record by itself.
     #[schemars(range(min = 1, max = 10_000))]
@@ -148,7 +152,7 @@ impl Config {
     /// Reads the options; `None` if one of them is wrong, and then `findings` has every one that is.
     pub(super) fn resolve(&self, findings: &mut Findings) -> Option<Settings> {
         let way = (self.url.as_str(), &self.security, self.user.as_ref());
-        let access = Access::resolve(way, (self.timeout.0, self.batch), findings);
+        let access = Access::resolve(way, (self.timeout.0, self.server, self.batch), findings);
         let (milli, day) = (Duration::from_millis(1), Duration::from_secs(86_400));
         between("timeout".into(), Some(self.timeout), 100 * milli, Duration::from_secs(600), findings);
         between("expire".into(), Some(self.expire), milli, 366 * day, findings);

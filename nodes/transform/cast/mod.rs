@@ -126,7 +126,7 @@ rules:
     }
 
     fn facts(_: &Config, _: &Path) -> Facts {
-        Facts::passes(Yield::Each)
+        Facts { retypes: true, ..Facts::passes(Yield::Each) }
     }
 
     fn check(config: &Config, findings: &mut Findings) {

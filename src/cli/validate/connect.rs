@@ -1,12 +1,14 @@
 //! `--connect`: asks what each node talks to, all at the same time, and changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fieldflow_contract::{At, BuildContext, Finding, Looking, Seen, Severity, SystemClock};
+use fieldflow_contract::{At, BuildContext, Finding, Looking, Seen, Severity, SystemClock, ValueType};
 use futures_util::future::join_all;
 
+use crate::analysis::Analysis;
 use crate::cli::{Exit, output};
 use crate::config::PipelineFile;
 use crate::diagnostics::{Diagnostic, Report, codes};
@@ -22,12 +24,12 @@ pub(super) fn check(
 ) -> Exit {
     let mut places = Vec::new();
     let mut looks = Vec::new();
-    for (file, graph) in files {
-        for (entry, node) in file.nodes.iter().zip(graph.nodes()) {
+    for (number, (file, graph)) in files.iter().enumerate() {
+        for (place, (entry, node)) in file.nodes.iter().zip(graph.nodes()).enumerate() {
             match begin(node, graph, data_dir, within) {
                 Ok(None) => {}
                 Ok(Some(looking)) => {
-                    places.push((entry, graph));
+                    places.push((number, place));
                     // One that forgets the time does not hold up the others.
                     looks.push(in_time(within, looking));
                 }
@@ -42,8 +44,12 @@ pub(super) fn check(
         all = join_all(looks).await;
         Exit::Well
     });
-    for ((entry, graph), seen) in places.into_iter().zip(all) {
-        let Some(Seen { findings, said }) = seen else {
+    let mut read: Vec<Vec<BTreeMap<String, ValueType>>> =
+        files.iter().map(|(file, _)| vec![BTreeMap::new(); file.nodes.len()]).collect();
+    for ((number, node), seen) in places.into_iter().zip(all) {
+        let (file, graph) = &files[number];
+        let entry = &file.nodes[node];
+        let Some(Seen { findings, said, types }) = seen else {
             let message = format!("`{}` found no answer within {within:?}", entry.name);
             report.push(Diagnostic::new(&codes::CANNOT_REACH, message).at(entry.place.clone()));
             continue;
@@ -58,6 +64,10 @@ pub(super) fn check(
             let found = Diagnostic::new(code, message).at(entry.place_of(&at)).label(label);
             report.push(found.maybe_help(help));
         }
+        read[number][node] = types;
+    }
+    for ((file, graph), read) in files.iter().zip(&read) {
+        Analysis::of(graph).check_types(file, read, report);
     }
     exit
 }

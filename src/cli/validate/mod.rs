@@ -28,7 +28,7 @@ use crate::graph::Graph;
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "Examples:\n  fieldflow validate pipelines/\n  \
-        fieldflow validate pipelines/demo.yaml --report --budget memory=64MiB,disk=8GiB,outage=24h\n  \
+        fieldflow validate pipelines/demo.yaml --report --budget memory=64MiB,disk=8GiB,writes=20GiB,outage=24h\n  \
         fieldflow explain E0201")]
 pub(super) struct Args {
     /// The pipeline files; of a folder, all that end in .yaml or .yml.
@@ -49,7 +49,8 @@ pub(super) struct Args {
     /// that they take.
     #[arg(long, conflicts_with = "format", conflicts_with = "report")]
     plan: bool,
-    /// What may be used and must be borne, such as memory=64MiB,disk=8GiB,outage=24h: more is an error.
+    /// What may be used and must be borne, such as memory=64MiB,disk=8GiB,writes=20GiB,outage=24h: more is an error. `writes` is
+    /// what is written to the disk a day.
     #[arg(long, value_name = "LIMITS", default_value = "")]
     budget: Budget,
     /// Ask what each node talks to as well, if nothing is wrong: connect, read each tag once, look at the disk and the

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fieldflow_contract::Step;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::schema::{Checker, list, range, words};
 use crate::config::suggest;
@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
                 Some(below) => Some(below),
                 // serde passes over unknown keys in silence where a struct forgot to deny them; nothing passes here.
                 None if others == Some(&Value::Bool(false)) || (others.is_none() && properties.is_some()) => {
-                    meant.extend(self.unknown_key(&entry.key, &known));
+                    meant.extend(self.unknown_key(&entry.key, &known, properties));
                     return false;
                 }
                 None => others,
@@ -47,13 +47,57 @@ impl<'a> Checker<'a> {
     }
 
     /// Reports a key that is not known, and says which one was probably meant.
-    fn unknown_key<'k>(&mut self, key: &Item<String>, known: &[&'k str]) -> Option<&'k str> {
-        let (meant, help) = suggest::help(&key.value, known, "known here");
+    fn unknown_key<'k>(
+        &mut self,
+        key: &Item<String>,
+        known: &[&'k str],
+        properties: Option<&'a Map<String, Value>>,
+    ) -> Option<&'k str> {
+        let below = properties.and_then(|properties| self.level_below(&key.value, properties));
+        let (meant, help) = match (self.decimal(key), below) {
+            (Some(number), _) => (None, Some(format!("write `{number}`: the decimal sign is a point"))),
+            (None, Some((above, where_to))) => (Some(above), Some(where_to)),
+            _ => suggest::help(&key.value, known, "known here"),
+        };
+        let meant = meant.and_then(|meant| known.iter().copied().find(|name| *name == meant));
         let message = format!("`{}` is not an option of {}", words::clip(&key.value), self.here());
         let place = Place::new(self.source, key.span.clone());
         let label = if known.is_empty() { "no option is known here" } else { "not known" };
         self.report.push(Diagnostic::new(&codes::UNKNOWN_KEY, message).at(place).label(label).maybe_help(help));
         meant
+    }
+
+    /// The number that a decimal comma in a map on one line has cut in two: `0,1`.
+    fn decimal(&self, key: &Item<String>) -> Option<String> {
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let before = self.source.text().get(..key.span.start)?.strip_suffix(',')?;
+        let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
+        let whole = before.get(start..).filter(|whole| is_digits(whole) && is_digits(&key.value))?;
+        Some(format!("{whole}.{}", key.value))
+    }
+
+    /// The key of this level under which such an option is known, if it is known under one only, and what to do with it.
+    fn level_below(&self, name: &str, properties: &'a Map<String, Value>) -> Option<(&'a str, String)> {
+        let holds =
+            |schema: &'a Value| schema.get("properties").is_some_and(|properties| properties.get(name).is_some());
+        let mut found = properties.iter().filter_map(|(above, schema)| {
+            let schema = self.resolve(schema);
+            let element = schema.get("items").map(|items| self.resolve(items));
+            let each = schema.get("additionalProperties").map(|each| self.resolve(each));
+            if holds(schema) {
+                Some((above.as_str(), format!("write it under `{above}`")))
+            } else if element.is_some_and(holds) {
+                Some((
+                    above.as_str(),
+                    format!("write it in an element of the list `{above}`: `{above}: [{{ {name}: … }}]`"),
+                ))
+            } else if each.is_some_and(holds) {
+                Some((above.as_str(), format!("write it under one of the names in `{above}`")))
+            } else {
+                None
+            }
+        });
+        found.next().filter(|_| found.next().is_none())
     }
 
     fn missing_key(&mut self, name: &str, schema: Option<&'a Value>, item: &Item, key: &Range<usize>) {

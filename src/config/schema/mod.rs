@@ -147,8 +147,9 @@ impl<'a> Checker<'a> {
                 Tree::Text(_) => error.to_string(),
                 _ => format!("{} is wanted", words::wanted(&[schema])),
             };
+            let help = matches!(item.value, Tree::Text(_)).then(|| words::unit_help(text)).flatten();
             let found = self.found(&codes::BAD_FORMAT, format!("{} cannot be read: {reason}", self.here()), item, key);
-            return self.report.push(found);
+            return self.report.push(found.maybe_help(help));
         }
         let length = text.chars().count() as f64;
         if length == 0.0 && range::Bounds::of_length(schema, "Length").excludes(0.0) {

@@ -106,6 +106,41 @@ pub(super) fn type_help(item: &Item, written: &str, schemas: &[&Value]) -> Optio
     }
 }
 
+/// Units as others write them, and as they are written here.
+const UNITS: &[(&str, &str)] = &[
+    ("msec msecs milli millis millisecond milliseconds", "ms"),
+    ("sec secs second seconds", "s"),
+    ("min mins minute minutes", "m"),
+    ("hr hrs hour hours std", "h"),
+    ("day days", "d"),
+    ("µs usec usecs micros microsecond microseconds", "us"),
+    ("byte bytes", "B"),
+    ("k kb kib kbyte", "KiB"),
+    ("mb mib mbyte", "MiB"),
+    ("g gb gib gbyte", "GiB"),
+    ("t tb tib tbyte", "TiB"),
+];
+
+/// What to write in the place of a duration or size with a unit that is not known.
+pub(super) fn unit_help(text: &str) -> Option<String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let plain = unit.trim().to_lowercase();
+    let (_, known) = UNITS.iter().find(|(names, _)| names.split(' ').any(|name| name == plain))?;
+    let right = format!("{number}{known}");
+    let is_right = check_format("span", &right).is_ok() || check_format("size", &right).is_ok();
+    is_right.then(|| format!("write `{right}`"))
+}
+
+/// A number that stands for thousands: `10k`.
+fn thousands(text: &str) -> Option<u64> {
+    let (number, scale) = match text.trim().split_at_checked(text.trim().len().checked_sub(1)?)? {
+        (number, "k" | "K") => (number, 1_000),
+        (number, "M") => (number, 1_000_000),
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(scale)
+}
+
 fn number_help(text: &str) -> Option<String> {
     let bare: String = text.trim().chars().filter(|c| !matches!(c, '_' | ' ' | '\'')).collect();
     if scalar::number(&bare).is_some() {
@@ -113,6 +148,9 @@ fn number_help(text: &str) -> Option<String> {
     }
     if scalar::number(&bare.replace(',', ".")).is_some() {
         return Some(format!("write `{}`: the decimal sign is a point", bare.replace(',', ".")));
+    }
+    if let Some(number) = thousands(text) {
+        return Some(format!("write `{number}`"));
     }
     let has_unit = check_format("span", text).is_ok() || check_format("size", text).is_ok();
     has_unit.then(|| "this option is a bare number, without a unit".to_owned())

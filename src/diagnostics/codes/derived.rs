@@ -16,9 +16,9 @@ codes! {
         cure: "Change the edge or the node that the message names, or require less.",
     }
     BUDGET = "E0502", "the pipeline needs more than its budget" {
-        cause: "`validate --budget memory=…,disk=…,outage=…` names what may be used and what must be borne, and by its figures the \
+        cause: "`validate --budget memory=…,disk=…,writes=…,outage=…` names what may be used and what must be borne, and by its figures the \
             pipeline can come to need more or to bear less. `memory` is what all edges can hold, `disk` what durable edges and \
-            stores may take, `outage` how long each edge on disk and each sink that is another machine must be able to wait \
+            stores may take, `writes` what may be written to the disk a day, which is what wears a flash, `outage` how long each edge on disk and each sink that is another machine must be able to wait \
             without anything being dropped or held up.",
         cure: "Lower `capacity` or `max_bytes` of the edge that is pointed at, give the store a `retention`, raise `max_bytes` \
             for a longer outage, or raise the budget.",
@@ -59,9 +59,17 @@ codes! {
         cure: "Take the suggestion, or look up the tags of the source.",
     }
     BUDGET_UNKNOWN = "W0504", "nobody can tell whether a budget is kept" {
-        cause: "`validate --budget outage=…` asks for how long an edge must be able to wait, and how many records come to this edge is \
-            not known before the run: the source is told by others, or a transform on the way makes more or fewer of them.",
-        cure: "Leave room, and watch the figures of the edge when it runs.",
+        cause: "`validate --budget` asks with `outage=…` for how long an edge must be able to wait, or with `writes=…` how much may be \
+            written to the disk a day, and how many records come here is not known before the run: the source is told by others, or a transform on the way makes more or fewer of them.",
+        cure: "Leave room, and watch the figures of the edge and of the disk when it runs.",
+    }
+    TOO_MUCH_ASKED = "W0505", "more is asked of a server than it has" {
+        cause: "The options say of what kind a server is (`server: s7-1200`), and of such a one it is known how many items it watches \
+            and how many sessions it keeps, in all and for all who ask. The nodes of this file, or of these files, together ask for \
+            more. What is beyond is refused when the pipeline runs, and its tags are Bad. The figures are those of the maker for the \
+            largest of the kind; a smaller one may have less.",
+        cure: "Take out tags, read some with `every` instead of subscribing to them, gather them in one node, or name the right kind of \
+            server.",
     }
     CANNOT_REACH = "E0601", "what a node talks to is not there, or not as the file says" {
         cause: "Found by `validate --connect`, which asks every node's other side without changing anything: connects, reads each tag \
@@ -72,6 +80,12 @@ codes! {
         cause: "Found by `validate --connect`: the other side is there, but what it says will hardly do, such as a value of Bad \
             quality or a disk that is nearly full.",
         cure: "Look at what the message names, or leave it if it is meant so.",
+    }
+    WRONG_KIND_OF_VALUE = "E0602", "a tag holds what the node behind it does not work on" {
+        cause: "Found by `validate --connect`, which reads each tag once: the value is of another type than a rule behind it works \
+            on, such as a text that is to be scaled. Each record of the tag would leave that node Bad, as `bad:type_mismatch`, or be \
+            refused by it.",
+        cure: "Take the tag out of the rule, convert it before with `cast`, or read it as what it is (`as` of a Modbus tag).",
     }
     SAME_PIPELINE = "E0701", "two files are the same pipeline" {
         cause: "A pipeline's `name` is its identity: its folder below the data folder is named after it. Two files of one name would \

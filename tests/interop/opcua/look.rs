@@ -12,8 +12,14 @@ use crate::peers::port_that_no_client_gets;
 
 /// Says whether all is well, and what it says.
 async fn looked(folder: &Path, url: &str, options: &str, tags: &[(&str, &str)]) -> (bool, String) {
-    let node = node(url, options, tags);
-    let file = format!("version: 1\nname: look\nnodes:\n  ua:\n{node}  out: {{ type: console }}\nedges: [ua -> out]\n");
+    behind(folder, &node(url, options, tags), "type: dedupe").await
+}
+
+/// The same, with a transform of these options behind the source.
+async fn behind(folder: &Path, node: &str, transform: &str) -> (bool, String) {
+    let file = format!(
+        "version: 1\nname: look\nnodes:\n  ua:\n{node}  between: {{ {transform} }}\n  out: {{ type: console }}\nedges: [ua -> between -> out]\n"
+    );
     fs::write(folder.join("look.yaml"), file).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fieldflow"));
     command.args(["validate", "--connect", "look.yaml", "--data-dir", "data"]).current_dir(folder).kill_on_drop(true);
@@ -58,4 +64,23 @@ async fn a_server_that_is_away_or_is_asked_for_what_it_does_not_offer_is_told_at
     let away = format!("opc.tcp://127.0.0.1:{}", port_that_no_client_gets());
     let (is_well, said) = looked(folder.path(), &away, "    security: { policy: Basic256Sha256 }\n", &tags).await;
     assert!(!is_well && said.contains("url: opc.tcp://") && said.contains("error[E0601]"), "{said}");
+}
+
+#[tokio::test]
+async fn the_type_that_the_server_gives_is_compared_with_what_is_done_with_it() {
+    let _turn = TURN.lock().await;
+    let Some(server) = Server::start(&[]).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let insecure = "    security: { policy: None, allow_insecure: true }\n";
+    let (text, number) = (format!("{}, deadband: 1", plant("String")), plant("Double"));
+    let node = node(&server.url, insecure, &[("text", &text), ("number", &number)]);
+    let scale =
+        "type: scale, rules: [{ tags: number, linear: { factor: 2 } }, { tags: \"te*\", linear: { factor: 2 } }]";
+    let (is_well, said) = behind(folder.path(), &node, scale).await;
+    assert!(
+        !is_well && said.contains("error[E0602]: `text` was read as a text, and `between` works on numbers"),
+        "{said}"
+    );
+    assert_eq!(said.matches("E0602").count(), 1, "{said}");
+    assert!(said.contains("warning[W0601]: `text` was read as a text, which moves by no width"), "{said}");
 }

@@ -157,7 +157,7 @@ async fn what_the_server_makes_of_a_request_is_told_kind_by_kind() {
     for words in [
         "has revised the publishing interval: ",
         " instead of 1 ms for 2 tags, such as `a`",
-        "has revised the sampling interval: 10 ms instead of 1 ms for 2 tags",
+        "has revised the sampling interval: 50 ms instead of 1 ms for 2 tags",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
