@@ -76,11 +76,10 @@ impl Writer {
         let mut outcomes = self.outcomes(&group, answer);
         self.read_back(&group, &mut outcomes).await;
         for ((command, underway), outcome) in group.iter().zip(underway).zip(outcomes) {
-            let (word, reason) = match &outcome {
-                Ok(word) => (*word, String::new()),
-                Err((word, reason)) => (*word, reason.clone()),
+            let outcome = match outcome {
+                Ok(word) => Ok(underway.end(word, String::new())),
+                Err((word, reason)) => Err(underway.failed(word, reason)),
             };
-            underway.end(word, reason);
             if let Some(slot) = ended.get_mut(command.at) {
                 *slot = Some(outcome);
             }
