@@ -96,7 +96,8 @@ pub(super) fn standard(encoding: &NodeId, types: &mut Types) -> Option<NodeId> {
     let wanted = STRUCTURES.iter().find(|(_, known, _)| *encoding == *known)?;
     for (id, _, fields) in STRUCTURES {
         let known = types.types.entry((*id).into()).or_insert(Type::Unknown);
-        if matches!(known, Type::Unknown) {
+        // Of one that is not described it may be known that it is some structure.
+        if !matches!(known, Type::Structure { .. }) {
             *known = Type::structure(&definition(fields), false);
         }
     }
