@@ -7,6 +7,7 @@ mod node;
 mod outage;
 mod secure;
 mod server;
+mod simulation;
 mod values;
 
 use std::collections::BTreeMap;
