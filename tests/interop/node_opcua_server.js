@@ -1,10 +1,10 @@
 // An OPC UA server on node-opcua, for the interop tests.
 //
-//     node_opcua_server.js PORT FOLDER [--every MS]
+//     node_opcua_server.js PORT FOLDER [--every MS] [--items N]
 //
 // It serves opc.tcp://127.0.0.1:PORT, with and without security, and keeps its certificates in FOLDER. Its nodes are in the
 // namespace `urn:plant`: `counter`, which counts up every MS milliseconds; `fast`, which changes every 10 ms; `band`, and `percent`
-// with a range of 0 to 200, which are set by commands. The first line that it prints is `PORT n`. It ends when its standard
+// with a range of 0 to 200, which are set by commands; N variables `item0` … that all follow `counter`. The first line that it prints is `PORT n`. It ends when its standard
 // input does; a line there is a command in JSON, and is answered by a line:
 //
 //     {"set": "band", "to": 7}
@@ -18,7 +18,8 @@ const { OPCUACertificateManager } = installed("node-opcua-certificate-manager");
 const { DataType } = installed("node-opcua-variant");
 
 const [port, folder] = process.argv.slice(2);
-const every = process.argv.includes("--every") ? Number(process.argv[process.argv.indexOf("--every") + 1]) : 0;
+const option = (name) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : 0);
+const [every, items] = [option("--every"), option("--items")];
 
 async function main() {
   const manager = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true });
@@ -51,9 +52,15 @@ async function main() {
     minimumSamplingInterval: 10,
   });
   held.percent.setValueFromSource({ dataType: DataType.Double, value: 0 });
+  const counting = [held.counter];
+  for (let index = 0; index < items; index++) counting.push(add(`item${index}`, "Int32", 0));
   let count = 0;
   let fast = 0;
-  if (every) setInterval(() => held.counter.setValueFromSource({ dataType: DataType.Int32, value: ++count }), every);
+  const tick = () => {
+    count++;
+    for (const variable of counting) variable.setValueFromSource({ dataType: DataType.Int32, value: count });
+  };
+  if (every) setInterval(tick, every);
   setInterval(() => held.fast.setValueFromSource({ dataType: DataType.Int32, value: ++fast }), 10);
   await server.start();
   console.log(`PORT ${port}`);
