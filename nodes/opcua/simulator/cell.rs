@@ -109,7 +109,7 @@ impl Kind {
                 Variant::Array(Box::new(array))
             }
             Self::Count => Variant::Int32((seconds * 10.0) as i32),
-            Self::Switch => Variant::Boolean((seconds / 5.0) as u64 % 2 == 0),
+            Self::Switch => Variant::Boolean(((seconds / 5.0) as u64).is_multiple_of(2)),
             Self::State => Variant::Int32((seconds / 2.0) as i32 % STATES.len() as i32),
             Self::Text => Variant::String(format!("{:04} SIMULATED", seconds as u64 % 10_000).into()),
             Self::Clock => Variant::DateTime(Box::new(DateTime::now())),

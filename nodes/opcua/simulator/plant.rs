@@ -1,6 +1,7 @@
 //! Which nodes the simulated server has: those of the standard that a client looks at, and all that the tags of the file name.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use opcua::types::{
     DataTypeDefinition, DataTypeId, EnumDefinition, EnumField, ExtensionObject, Identifier, NodeId, ObjectId,
@@ -64,7 +65,7 @@ impl Plant {
                 let mut way = String::new();
                 for (depth, (namespace, name)) in names.iter().enumerate() {
                     let name = QualifiedName::new(self.index(namespace)?, name.as_str());
-                    way.push_str(&format!("/{}:{}", name.namespace_index, name.name));
+                    let _ = write!(way, "/{}:{}", name.namespace_index, name.name);
                     let known = self.ways.get(&(at.clone(), name.clone())).cloned();
                     let id = known.clone().unwrap_or_else(|| NodeId::new(1, way.as_str()));
                     if depth + 1 == names.len() {

@@ -81,6 +81,8 @@ const DATA: [(DataTypeId, &str, DataTypeId); 23] = {
 
 /// What the server says of itself: what it is called, and what it lies in.
 fn variables(uris: &[String]) -> Vec<(VariableId, &'static str, NodeId, Variant, DataTypeId)> {
+    use DataTypeId as D;
+    use VariableId as V;
     let (server, now) = (|| NodeId::from(ObjectId::Server), || Variant::DateTime(Box::new(DateTime::now())));
     let status = || NodeId::from(VariableId::Server_ServerStatus);
     let build = || NodeId::from(VariableId::Server_ServerStatus_BuildInfo);
@@ -92,8 +94,6 @@ fn variables(uris: &[String]) -> Vec<(VariableId, &'static str, NodeId, Variant,
     let most = Variant::UInt32(1000);
     let text = |text: &str| Variant::String(text.into());
     let own: Vec<String> = uris.get(1).cloned().into_iter().collect();
-    use DataTypeId as D;
-    use VariableId as V;
     vec![
         (V::Server_NamespaceArray, "NamespaceArray", server(), texts(uris), D::String),
         (V::Server_ServerArray, "ServerArray", server(), texts(&own), D::String),
