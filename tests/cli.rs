@@ -1,6 +1,7 @@
 //! The binary as a person uses it: verbs, exit codes, signals, what it prints and what it leaves behind.
 
 mod flaps;
+mod plant;
 mod secrets;
 mod tables;
 mod tools;

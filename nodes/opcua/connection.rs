@@ -132,6 +132,10 @@ impl Server {
     }
 
     async fn open(&mut self) -> Result<(Session, How), Refusal> {
+        #[cfg(feature = "opcua-simulator")]
+        if let Some(folder) = super::simulator::folder_of(&self.url) {
+            self.pki = Pki::new(folder, &self.pipeline);
+        }
         let offered = self.discover().await?;
         let endpoint = self.choose(offered)?;
         let (identity, application_uri) = self.introduce(&endpoint).await?;

@@ -18,6 +18,7 @@
 //! | a walk through what a server holds | `browse` |
 //! | structures, and the names of enumerations | `structures`, `standard`, `lookup` |
 //! | commands that are written | `write` |
+//! | the server that `simulate` serves | `simulator` |
 //!
 //! Of the library its codec, its cryptography, its secure channel and its requests are used, not its sessions nor its transport:
 //! see `channel` and `transport`.
@@ -44,6 +45,8 @@ mod reading;
 mod refusal;
 mod revised;
 mod session;
+#[cfg(feature = "opcua-simulator")]
+mod simulator;
 mod source;
 mod standard;
 mod stream;
@@ -55,16 +58,16 @@ mod values;
 mod write;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, Browse, Browsing, BuildContext, BuildError, Carries, Facts, Findings, Looking, Node, NodeSpec, Ports, Role,
-    Severity, Tags, Together,
+    At, Browse, Browsing, BuildContext, BuildError, Carries, Device, Facts, Findings, Looking, Node, NodeSpec, Ports,
+    Role, Severity, Tags, Together,
 };
 use tokio::time::Instant;
 
-use self::config::Config;
+use self::config::{Config, Settings};
 use self::connection::Server;
 use self::item::Item;
 use self::pump::Pump;
@@ -127,14 +130,31 @@ tags:
     fn build(config: Config, context: &BuildContext) -> Result<Node, BuildError> {
         Ok(Node::source(subscriber(&config, context)?))
     }
+
+    #[cfg(feature = "opcua-simulator")]
+    fn simulate(configs: &[(Config, PathBuf)], _: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        simulator::simulators(configs)
+    }
+
+    #[cfg(not(feature = "opcua-simulator"))]
+    fn simulate(configs: &[(Config, PathBuf)], _: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
+        let url = configs.first().map_or("opc.tcp://", |(config, _)| &config.url);
+        Err(BuildError(format!(
+            "{url}: this build is without the simulator of OPC UA servers; build it with --features fieldflow-nodes/opcua-simulator"
+        )))
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, BuildError> {
+    let mut findings = Findings::default();
+    config.resolve(&mut findings).ok_or_else(|| {
+        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
+    })
 }
 
 fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {
-    let mut findings = Findings::default();
-    let settings = config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })?;
+    let settings = settings(config)?;
     let server =
         Server::new(&settings.access, context).map_err(|(option, why)| BuildError(format!("user.{option}: {why}")))?;
     let mut intervals: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();

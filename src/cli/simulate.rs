@@ -19,7 +19,10 @@ use crate::graph::Graph;
     fieldflow simulate pipelines/demo.yaml --quirks quirks.yaml\n\nA file of quirks has a list for a type of node, such as:\n  \
     modbus:\n    - { late: 1500ms, nth: 10 }            # each tenth answer comes too late\n    \
     - { sentinel: 0x8000, until: 40s }     # nothing measured yet\n    \
-    - { unit: 3, after: 1m, silent: true } # this one dies\n`fieldflow nodes modbus` lists them all.")]
+    - { unit: 3, after: 1m, silent: true } # this one dies\n`fieldflow nodes modbus` lists them all.\n\n\
+    An OPC UA server has every node that the tags of its nodes name. Of which type one is follows from its options\n\
+    (`deadband`, `names`, `index`, `elements`) or else from the last word of its tag: count, running, state, name,\n\
+    time and the like; a number that goes up and down if it says nothing. What is written to one stays.")]
 pub(super) struct Args {
     /// The pipeline files.
     #[arg(required = true)]

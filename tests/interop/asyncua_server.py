@@ -196,9 +196,11 @@ async def furnish(server, namespace, endless):
 
 
 async def count(server, nodes, every):
-    value = 0
+    loop = asyncio.get_running_loop()
+    value, due = 0, loop.time()
     while True:
-        await asyncio.sleep(every / 1000)
+        due += every / 1000
+        await asyncio.sleep(max(0, due - loop.time()))
         value += 1
         for node in nodes:
             await server.write_attribute_value(node.nodeid, ua.DataValue(ua.Variant(value, T.Int64), SourceTimestamp=datetime.now(timezone.utc)))

@@ -4,7 +4,8 @@
 //
 // It serves opc.tcp://127.0.0.1:PORT, with and without security, and keeps its certificates in FOLDER. Its nodes are in the
 // namespace `urn:plant`: `counter`, which counts up every MS milliseconds; `fast`, which changes every 10 ms; `band`, and `percent`
-// with a range of 0 to 200, which are set by commands; and those that may be written have `w.` before their name. The first line that it prints is `PORT n`. It ends when its standard
+// with a range of 0 to 200, which are set by commands; N variables `item0` … that all follow `counter`; and those that may be
+// written have `w.` before their name. The first line that it prints is `PORT n`. It ends when its standard
 // input does; a line there is a command in JSON, and is answered by a line:
 //
 //     {"set": "band", "to": 7, "status": "UncertainLastUsableValue"}
@@ -19,9 +20,10 @@ const { DataType, Variant, VariantArrayType } = installed("node-opcua-variant");
 const { StatusCodes } = installed("node-opcua-status-code");
 
 const [port, folder] = process.argv.slice(2);
-const every = process.argv.includes("--every") ? Number(process.argv[process.argv.indexOf("--every") + 1]) : 0;
+const option = (name) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : 0);
+const [every, items] = [option("--every"), option("--items")];
 
-// What is there to be browsed: a unit, states, many things in a folder; an answer without end if that is wanted.
+// What is there to be browsed: a unit, states, many things in a folder, which it gives; an answer without end if that is wanted.
 function furnish(namespace, line) {
   const { standardUnits } = installed("node-opcua-data-access");
   namespace.addAnalogDataItem({
@@ -29,12 +31,13 @@ function furnish(namespace, line) {
     engineeringUnitsRange: { low: -50, high: 150.5 }, engineeringUnits: standardUnits.degree_celsius,
   });
   namespace.addMultiStateDiscrete({ componentOf: line, browseName: "mode", nodeId: "s=mode", enumStrings: ["Hand", "Auto"], value: 1 });
-  const items = process.argv.includes("--items") ? Number(process.argv[process.argv.indexOf("--items") + 1]) : 0;
+  const followers = [];
   if (items) {
     const many = namespace.addObject({ browseName: "Many", organizedBy: line });
     for (let n = 0; n < items; n++) {
       const one = namespace.addVariable({ componentOf: many, browseName: `item${n}`, nodeId: `s=item${n}`, dataType: "Int32" });
       one.setValueFromSource({ dataType: DataType.Int32, value: n });
+      followers.push(one);
     }
   }
   if (process.argv.includes("--endless")) {
@@ -49,6 +52,7 @@ function furnish(namespace, line) {
       return this.again;
     };
   }
+  return followers;
 }
 
 async function main() {
@@ -97,10 +101,14 @@ async function main() {
   const many = { componentOf: line, browseName: "w.Array", nodeId: "s=w.Array", dataType: "Int32", valueRank: 1, arrayDimensions: [3] };
   namespace.addVariable({ ...many, value: array });
   namespace.addVariable({ componentOf: line, browseName: "w.Read", nodeId: "s=w.Read", dataType: "Int32", accessLevel: "CurrentRead" });
-  furnish(namespace, line);
+  const counting = [held.counter, ...furnish(namespace, line)];
   let count = 0;
   let fast = 0;
-  if (every) setInterval(() => held.counter.setValueFromSource({ dataType: DataType.Int32, value: ++count }), every);
+  const tick = () => {
+    count++;
+    for (const variable of counting) variable.setValueFromSource({ dataType: DataType.Int32, value: count });
+  };
+  if (every) setInterval(tick, every);
   setInterval(() => held.fast.setValueFromSource({ dataType: DataType.Int32, value: ++fast }), 10);
   if (process.argv.includes("--hidden")) {
     // It has limits, and does not say so.

@@ -8,6 +8,7 @@ mod node;
 mod outage;
 mod secure;
 mod server;
+mod simulation;
 mod subscriptions;
 mod values;
 mod write;
