@@ -125,6 +125,8 @@ fn is_measured(number: f64) -> bool {
 
 /// The first other order of the same bytes in which they are a number that is likely, and the number.
 fn other_order(layout: &Layout, value: &Value) -> Option<(&'static str, f64)> {
+    // Devices say by a NaN that they have no value.
+    value.as_f64().filter(|number| number.is_finite())?;
     let words = layout.encode(value).ok()?;
     let orders = match layout.registers {
         2 => ["CDAB", "ABCD", "DCBA", "BADC"],
