@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tokio::sync::Mutex;
-
 use crate::memory::Memory;
 use crate::peers::{Peer, Way};
 use crate::pipeline::{self, Pipeline, Record};
-
-/// Held by each test while it runs.
-pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
+use crate::turn::alone;
 
 /// What a tag must come out as.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +77,7 @@ impl Device {
 
     /// Starts the peer with another memory, writes every tag once, reads them all, and compares.
     pub(crate) async fn must_be_written_to(self, (peer, way): (Peer, Way), unit: u8, options: &str, outcome: &str) {
-        let _turn = TURN.lock().await;
+        let _turn = alone().await;
         let Some(server) = peer.start(&self.memory.inverted(), way).await else { return };
         let commands = self.commands();
         let noted = pipeline::write(&self.writer(unit, &server.url, options), &commands).await;
@@ -97,7 +93,7 @@ impl Device {
 
     /// Starts the peer with this memory, reads every tag once, and compares.
     pub(crate) async fn must_be_read_from(self, peer: Peer, way: Way) {
-        let _turn = TURN.lock().await;
+        let _turn = alone().await;
         let Some(server) = peer.start(&self.memory, way).await else { return };
         let names: Vec<String> = self.tags.keys().map(|unit| format!("unit{unit}")).collect();
         let nodes =

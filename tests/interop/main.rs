@@ -5,7 +5,7 @@
 //! compares the records with what is held. `tests/run` installs the servers. Where one is missing, its
 //! tests say so and pass, unless `CI=true` or `FIELDFLOW_PEERS=required`.
 //!
-//! The tests run one at a time: they are about a whole machine that polls, and one of them watches the clock.
+//! Tests that load or measure the machine run one at a time, the others beside each other: see `turn`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the line where something is missing")]
 
@@ -17,6 +17,7 @@ mod outage;
 mod peers;
 mod pipeline;
 mod tables;
+mod turn;
 mod types;
 mod values;
 mod writes;

@@ -20,8 +20,8 @@ const { DataType, Variant, VariantArrayType } = installed("node-opcua-variant");
 const { StatusCodes } = installed("node-opcua-status-code");
 
 const [port, folder] = process.argv.slice(2);
-const option = (name) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : 0);
-const [every, items] = [option("--every"), option("--items")];
+const option = (name) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : undefined);
+const [every, items] = [option("--every") ?? 0, option("--items") ?? 0];
 
 // What is there to be browsed: a unit, states, many things in a folder, which it gives; an answer without end if that is wanted.
 function furnish(namespace, line) {
@@ -58,11 +58,10 @@ function furnish(namespace, line) {
 async function main() {
   const manager = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true });
   await manager.initialize();
-  const number = (name) => (process.argv.includes(name) ? Number(process.argv[process.argv.indexOf(name) + 1]) : undefined);
   const server = new OPCUAServer({
     serverCapabilities: {
-      operationLimits: { maxMonitoredItemsPerCall: number("--per-call") },
-      maxMonitoredItemsPerSubscription: number("--per-subscription"),
+      operationLimits: { maxMonitoredItemsPerCall: option("--per-call"), maxNodesPerWrite: 7 },
+      maxMonitoredItemsPerSubscription: option("--per-subscription"),
     },
     port: Number(port),
     host: "127.0.0.1",
@@ -71,7 +70,6 @@ async function main() {
     userCertificateManager: manager,
     serverInfo: { applicationUri: "urn:interop:node-opcua" },
     buildInfo: { productName: "node-opcua for interop" },
-    serverCapabilities: { operationLimits: { maxNodesPerWrite: 7 } },
   });
   await server.initialize();
   const space = server.engine.addressSpace;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use fieldflow_contract::Timestamp;
 use tokio::time::Instant;
 
-use crate::device::{Device, Expected, TURN};
+use crate::device::{Device, Expected};
 use crate::peers::{Peer, Way, port_that_no_client_gets};
 use crate::pipeline::{Pipeline, Record};
+use crate::turn::alone;
 
 const EVERY: Duration = Duration::from_millis(100);
 /// One and a half polls, and what a busy machine of two cores may add.
@@ -20,7 +21,7 @@ const RECOVERY: Duration = Duration::from_millis(5200);
 
 #[tokio::test]
 async fn an_outage_is_one_bad_record_a_tag_and_no_matter_to_the_neighbour() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let (a, b) = (device("a"), device("b"));
     let home = port_that_no_client_gets();
     let Some(server_a) = Peer::Pymodbus.start(&a.memory, Way::Port(home)).await else { return };

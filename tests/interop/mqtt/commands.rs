@@ -5,13 +5,13 @@ use std::fs;
 use tokio::time::Instant;
 
 use super::broker::{Flow, Mosquitto, PATIENCE};
-use crate::device::TURN;
 use crate::memory::Memory;
 use crate::peers::{Peer, Way};
+use crate::turn::alone;
 
 #[tokio::test]
 async fn a_command_is_written_or_refused_and_whoever_sent_it_is_told() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut memory = Memory::default();
     for at in 0..30 {

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::broker::{Mosquitto, PATIENCE, signal};
 use super::line::{Break, Line};
 use super::subscriber::{Message, Numbers, Subscriber};
-use crate::device::TURN;
 use crate::outage::outage;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::alone;
 
 /// A pipeline that forwards numbers. It is killed with this handle.
 pub(super) struct Forwarding {
@@ -93,7 +93,7 @@ impl Forwarding {
 
 #[tokio::test]
 async fn what_was_sent_arrives_in_order_with_each_quality_of_service() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     for version in ["5", "3.1.1"] {
         for qos in 0..3 {
@@ -108,7 +108,7 @@ async fn what_was_sent_arrives_in_order_with_each_quality_of_service() {
 
 #[tokio::test]
 async fn a_broker_that_wants_one_message_at_a_time_gets_one_at_a_time() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("max_inflight_messages 1").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let dir = folder(500);
@@ -118,7 +118,7 @@ async fn a_broker_that_wants_one_message_at_a_time_gets_one_at_a_time() {
 
 #[tokio::test]
 async fn while_the_broker_is_away_everything_waits_on_disk() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let (dir, away) = (folder(20_000), port_that_no_client_gets());
@@ -134,7 +134,7 @@ async fn while_the_broker_is_away_everything_waits_on_disk() {
 #[tokio::test]
 async fn what_comes_while_the_broker_is_gone_arrives_when_it_is_back_in_order() {
     const RATE: usize = 10_000;
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let (dir, away) = (folder(0), port_that_no_client_gets());
@@ -168,7 +168,7 @@ async fn a_line_that_swallows_everything_is_given_up_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_broker_that_takes_its_time_gets_each_message_once() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let dir = folder(3_000);
@@ -183,7 +183,7 @@ async fn a_broker_that_takes_its_time_gets_each_message_once() {
 /// of that, which is half a minute. How fast it is drained is the matter of `benches/mqtt`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_backlog_is_drained_in_order_over_a_line_that_breaks_and_in_little_memory() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let count = std::env::var("FIELDFLOW_BACKLOG").map_or(300_000, |count| count.parse().unwrap());
     let Some(broker) = Mosquitto::start("max_inflight_messages 100\nset_tcp_nodelay true").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
@@ -225,7 +225,7 @@ fn resident(child: &Child) -> u64 {
 }
 
 async fn cut(how: Break, after: Vec<usize>, options: &str) {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let (dir, cuts) = (folder(20_000), after.len());
@@ -242,7 +242,7 @@ async fn cut(how: Break, after: Vec<usize>, options: &str) {
 #[tokio::test]
 async fn a_pipeline_that_is_killed_goes_on_where_the_broker_had_acknowledged() {
     const COUNT: usize = 30_000;
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let (dir, port) = (folder(COUNT), port_that_no_client_gets());
@@ -288,7 +288,7 @@ pub(super) async fn on_disk(dir: &TempDir, count: usize) {
 
 #[tokio::test]
 async fn the_status_says_whether_the_pipeline_is_there() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "status/#").await;
     let source = "{ type: generate, rate: 10, tags: { n: { counter: {} } } }";
@@ -313,7 +313,7 @@ async fn the_status_says_whether_the_pipeline_is_there() {
 
 #[tokio::test]
 async fn messages_tell_where_they_come_from_and_batches_are_lists() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let mut subscriber = Subscriber::new(broker.port, "t/#").await;
     let dir = folder(3000);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::broker::{Flow, Mosquitto, PATIENCE};
-use crate::device::TURN;
+use crate::turn::alone;
 
 #[tokio::test]
 async fn nothing_is_lost_between_mqtt_and_sqlite_however_often_the_pipeline_is_killed() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let kills = std::env::var("FIELDFLOW_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let Some(broker) = Mosquitto::start("").await else { return };
     broker.publish("m/ready", &["-q", "1", "-r"], std::iter::once("-1".to_owned())).await;

@@ -1,7 +1,7 @@
 //! `validate --connect` against Mosquitto: who is let in, who is not, and a client that runs and is not thrown out.
 
 use super::broker::{Flow, Mosquitto};
-use crate::device::TURN;
+use crate::turn::alone;
 use tokio::process::Command;
 
 /// Says whether all is well, and what it says.
@@ -14,7 +14,7 @@ async fn looked(flow: &Flow) -> (bool, String) {
 
 #[tokio::test]
 async fn a_login_is_tried_under_another_name_and_a_wrong_one_is_told() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let passwords = tempfile::tempdir().unwrap();
     let file = passwords.path().join("passwords");
     std::fs::write(&file, "").unwrap();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::broker::{Flow, Mosquitto, PATIENCE, Run};
-use crate::device::TURN;
+use crate::turn::alone;
 use tokio::time::Instant;
 
 const CONSOLE: &str = "type: console";
@@ -28,7 +28,7 @@ async fn numbers(run: &mut Run, count: usize) -> Vec<i64> {
 
 #[tokio::test]
 async fn messages_of_each_quality_arrive_in_order_by_each_way() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     ready(&broker).await;
     for (version, scheme) in [("5", "mqtt"), ("3.1.1", "mqtt"), ("5", "ws"), ("3.1.1", "ws")] {
@@ -53,7 +53,7 @@ async fn messages_of_each_quality_arrive_in_order_by_each_way() {
 
 #[tokio::test]
 async fn a_session_outlives_the_pipeline_and_the_broker() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     for version in ["5", "3.1.1"] {
         let Some(mut broker) = Mosquitto::start("").await else { return };
         ready(&broker).await;
@@ -84,7 +84,7 @@ async fn a_session_outlives_the_pipeline_and_the_broker() {
 
 #[tokio::test]
 async fn what_a_slow_pipeline_does_not_take_stays_with_the_broker() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     for version in ["5", "3.1.1"] {
         let Some(broker) = Mosquitto::start("").await else { return };
         ready(&broker).await;
@@ -114,7 +114,7 @@ async fn what_a_slow_pipeline_does_not_take_stays_with_the_broker() {
 
 #[tokio::test]
 async fn a_group_shares_the_load() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let flows: Vec<Flow> = (0..2)
         .map(|n| {

@@ -12,8 +12,8 @@ use super::broker::{Mosquitto, PATIENCE, signal};
 use super::forward::{Forwarding, on_disk};
 use super::line::{Break, Line};
 use super::subscriber::Subscriber;
-use crate::device::TURN;
 use crate::peers::{port_that_no_client_gets, python};
+use crate::turn::alone;
 
 /// A host in Python. It is killed with this handle.
 struct Host {
@@ -61,7 +61,7 @@ fn bd_seq(message: &Value) -> &Value {
 
 #[tokio::test]
 async fn a_host_that_nobody_here_wrote_reads_births_data_and_deaths_and_is_given_a_rebirth() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let (Some(broker), Some(mut host)) = (Mosquitto::start("").await, Host::start()) else { return };
     let mut subscriber = Subscriber::new(broker.port, "spBv1.0/#").await;
     let dir = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::timeout;
 
 use super::broker::{Flow, Mosquitto, PATIENCE, Run};
-use crate::device::TURN;
 use crate::peers::python;
+use crate::turn::alone;
 
 /// So many records, each its tag, value and quality.
 async fn heard(run: &mut Run, count: usize) -> Vec<Value> {
@@ -35,7 +35,7 @@ fn metrics(unit: &str, value: i64, quality: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_edge_node_that_nobody_here_wrote_is_heard_asked_and_seen_to_die() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(broker) = Mosquitto::start("").await else { return };
     let Some(mut command) = python("sparkplug_node.py", "pysparkplug") else { return };
     let online = r#"{"online":true,"timestamp":1}"#.to_owned();

@@ -6,8 +6,8 @@ use std::path::Path;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 use super::broker::{Flow, Mosquitto, metrics};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::alone;
 
 /// Certificates as files: an authority `ca`, of it `localhost`, `client`, `elsewhere` and `expired`; `other`, another
 /// authority; `own`, which vouches for itself.
@@ -38,7 +38,7 @@ fn certificates(folder: &Path) {
 
 #[tokio::test]
 async fn a_broker_must_be_who_it_should_be_and_so_must_the_client() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let dir = tempfile::tempdir().unwrap();
     certificates(dir.path());
     for (certificate, ca, shows, said) in [

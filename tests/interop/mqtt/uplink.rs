@@ -6,8 +6,8 @@ use super::broker::{Mosquitto, signal};
 use super::forward::{Forwarding, on_disk};
 use super::line::{Break, Line};
 use super::subscriber::{Numbers, Subscriber};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::alone;
 
 const COUNT: usize = 20_000;
 /// Each of so many is an alarm.
@@ -15,7 +15,7 @@ const EACH: usize = 100;
 
 #[tokio::test]
 async fn a_dear_way_carries_alarms_and_the_rest_comes_once_and_in_order_when_the_better_one_is_back() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let (Some(best), Some(dear)) = (Mosquitto::start("").await, Mosquitto::start("").await) else { return };
     let (mut all, mut alarms) = (Subscriber::new(best.port, "t/#").await, Subscriber::new(dear.port, "t/#").await);
     let (dir, away) = (tempfile::tempdir().unwrap(), port_that_no_client_gets());

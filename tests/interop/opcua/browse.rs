@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use super::secure::Made;
 use super::server::Server;
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::Pipeline;
+use crate::turn::{alone, beside_others};
 
 const INSECURE: [&str; 3] = ["--policy", "None", "--allow-insecure"];
 
@@ -68,9 +68,12 @@ async fn runs(folder: &Path, yaml: &str) -> usize {
     tags.len()
 }
 
+/// The variables of the server on node-opcua: six that are read, 21 that may be written.
+const OF_NODE: usize = 27;
+
 #[tokio::test]
 async fn what_asyncua_holds_is_shown_with_its_type_unit_range_and_states() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--namespaces", "urn:other,urn:plant"]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let all = variables(folder.path(), &server.url, &[]).await;
@@ -101,7 +104,7 @@ async fn what_asyncua_holds_is_shown_with_its_type_unit_range_and_states() {
 
 #[tokio::test]
 async fn a_walk_goes_where_it_is_told_to_and_no_further() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--items", "120"]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     for (more, count) in [
@@ -136,7 +139,7 @@ async fn a_walk_goes_where_it_is_told_to_and_no_further() {
 
 #[tokio::test]
 async fn the_node_that_is_printed_validates_and_hears_all_that_was_found() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::start(&[]).await else { return };
     let (code, yaml, said) = browse(folder.path(), &server.url, &["--yaml"]).await;
@@ -155,12 +158,12 @@ async fn the_node_that_is_printed_validates_and_hears_all_that_was_found() {
     let Some(server) = server else { return };
     let (code, yaml, said) = browse(folder.path(), &server.url, &["--yaml"]).await;
     assert_eq!(code, 0, "{said}");
-    assert_eq!(runs(folder.path(), &yaml).await, 6);
+    assert_eq!(runs(folder.path(), &yaml).await, OF_NODE);
 }
 
 #[tokio::test]
 async fn node_opcua_is_walked_through_with_its_continuation_points_once_both_trust_each_other() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let (folder, pki) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::node(port_that_no_client_gets(), pki.path(), &["--items", "2500"]).await;
     let Some(server) = server else { return };
@@ -174,7 +177,7 @@ async fn node_opcua_is_walked_through_with_its_continuation_points_once_both_tru
     let (code, json, said) = ended(&mut fieldflow(folder.path(), &args)).await;
     assert_eq!(code, 0, "{said}");
     let list: Vec<Value> = serde_json::from_str(&json).unwrap();
-    assert_eq!(list.len(), 2500 + 6);
+    assert_eq!(list.len(), 2500 + OF_NODE);
     let heat = list.iter().find(|variable| variable["path"] == "Line/heat").unwrap();
     assert_eq!((&heat["unit"], &heat["range"]), (&"°C".into(), &"-50..150.5".into()));
     let mode = list.iter().find(|variable| variable["path"] == "Line/mode").unwrap();
@@ -192,7 +195,7 @@ async fn node_opcua_is_walked_through_with_its_continuation_points_once_both_tru
 
 #[tokio::test]
 async fn a_user_has_his_password_in_the_environment_or_in_a_file_and_it_is_shown_nowhere() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let server = made.serve(port_that_no_client_gets(), &["--user", "op:right"]).await;
     let folder = tempfile::tempdir().unwrap();
@@ -222,7 +225,7 @@ async fn a_user_has_his_password_in_the_environment_or_in_a_file_and_it_is_shown
 
 #[tokio::test]
 async fn a_tree_without_end_and_an_answer_without_end_are_given_up() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::start(&["--endless"]).await else { return };
     let (code, _, said) = browse(folder.path(), &server.url, &["--timeout", "60s"]).await;
@@ -240,7 +243,7 @@ async fn a_tree_without_end_and_an_answer_without_end_are_given_up() {
 
 #[tokio::test]
 async fn it_ends_in_peace_when_it_is_asked_to() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     server.signal("STOP").await;
     let folder = tempfile::tempdir().unwrap();

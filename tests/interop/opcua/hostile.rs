@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::with;
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::Pipeline;
+use crate::turn::alone;
 
 /// What a server does to who asks it for its endpoints.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,7 +114,7 @@ fn most_memory(pipeline: &Pipeline) -> u64 {
 
 #[tokio::test]
 async fn a_server_that_means_harm_is_refused_and_costs_little() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let nobody = format!("opc.tcp://127.0.0.1:{}", port_that_no_client_gets());
     let options = "    timeout: 2s\n";
     let usual = with(&nobody, options, &[("value", "node: \"i=2258\"")]);

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use super::server::Server;
 use super::{node, number, pipeline, plant};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::{Pipeline, Record};
+use crate::turn::{alone, beside_others};
 
 const RECOVERY: Duration = Duration::from_millis(5200);
 
@@ -72,7 +72,7 @@ impl Line {
 
 #[tokio::test]
 async fn a_line_that_is_cut_costs_no_value_as_the_subscription_lives_on() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--every", "20"]).await else { return };
     let line = Line::to(&server).await;
     let insecure = "    security: { policy: None, allow_insecure: true }\n    publishing: 100ms\n    keep_alive: 1s\n";
@@ -102,7 +102,7 @@ async fn a_line_that_is_cut_costs_no_value_as_the_subscription_lives_on() {
 
 #[tokio::test]
 async fn a_subscription_that_is_deleted_behind_our_back_is_made_anew_and_the_hole_is_told() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&["--every", "50"]).await else { return };
     let mut pipeline =
         pipeline(&server, "    publishing: 100ms\n    keep_alive: 1s\n", &[("counter", &plant("counter"))]);
@@ -118,7 +118,7 @@ async fn a_subscription_that_is_deleted_behind_our_back_is_made_anew_and_the_hol
 
 #[tokio::test]
 async fn a_hole_is_filled_from_the_history_of_the_server() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&["--every", "50", "--history"]).await else { return };
     let tags = [("counter", plant("counter")), ("other", plant("Int32"))];
     let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (*tag, options.as_str())).collect();
@@ -144,7 +144,7 @@ async fn a_hole_is_filled_from_the_history_of_the_server() {
 
 #[tokio::test]
 async fn namespaces_that_move_over_a_restart_are_found_again() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let port = port_that_no_client_gets();
     let Some(mut server) = Server::at(port, &["--namespaces", "urn:plant"]).await else { return };
     server.tell(&json!({ "set": "Int32", "to": 11 })).await;
@@ -160,7 +160,7 @@ async fn namespaces_that_move_over_a_restart_are_found_again() {
 
 #[tokio::test]
 async fn ten_thousand_items_are_heard_and_heard_again_after_a_restart() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let port = port_that_no_client_gets();
     let Some(server) = Server::at(port, &["--items", "10000"]).await else { return };
     let names: Vec<(String, String)> = (0..10_000).map(|n| (format!("i{n}"), plant(&format!("item{n}")))).collect();

@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use super::server::Server;
 use super::{node, plant};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::beside_others;
 
 /// Says whether all is well, and what it says.
 async fn looked(folder: &Path, url: &str, options: &str, tags: &[(&str, &str)]) -> (bool, String) {
@@ -30,7 +30,7 @@ async fn behind(folder: &Path, node: &str, transform: &str) -> (bool, String) {
 
 #[tokio::test]
 async fn each_item_is_read_once_and_those_that_are_not_there_are_pointed_at() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--items", "60"]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let insecure = "    security: { policy: None, allow_insecure: true }\n";
@@ -53,7 +53,7 @@ async fn each_item_is_read_once_and_those_that_are_not_there_are_pointed_at() {
 
 #[tokio::test]
 async fn a_server_that_is_away_or_is_asked_for_what_it_does_not_offer_is_told_at_the_option() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let counter = plant("counter");
@@ -68,7 +68,7 @@ async fn a_server_that_is_away_or_is_asked_for_what_it_does_not_offer_is_told_at
 
 #[tokio::test]
 async fn the_type_that_the_server_gives_is_compared_with_what_is_done_with_it() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let folder = tempfile::tempdir().unwrap();
     let insecure = "    security: { policy: None, allow_insecure: true }\n";

@@ -10,9 +10,9 @@ use super::secure::{good, said, trust};
 use super::server::Server;
 use super::values::within;
 use super::{number, pipeline, plant, with};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::Record;
+use crate::turn::beside_others;
 
 /// A server that counts every 200 ms; its certificates are in the folder.
 async fn server() -> Option<(Server, TempDir)> {
@@ -23,7 +23,7 @@ async fn server() -> Option<(Server, TempDir)> {
 
 #[tokio::test]
 async fn a_session_that_is_dropped_leaves_its_subscription_to_the_next_and_no_value_is_lost() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = server().await else { return };
     let counter = format!("{}, sampling: 20ms, queue: 1000", plant("counter"));
     let mut pipeline = pipeline(&server, "    publishing: 100ms\n    keep_alive: 1s\n", &[("counter", &counter)]);
@@ -48,7 +48,7 @@ async fn a_session_that_is_dropped_leaves_its_subscription_to_the_next_and_no_va
 
 #[tokio::test]
 async fn a_subscription_that_is_deleted_is_noticed_at_once() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = server().await else { return };
     let mut pipeline = pipeline(&server, "    publishing: 100ms\n", &[("counter", &plant("counter"))]);
     good(&mut pipeline).await;
@@ -61,7 +61,7 @@ async fn a_subscription_that_is_deleted_is_noticed_at_once() {
 
 #[tokio::test]
 async fn what_the_queue_of_the_server_loses_is_told_and_deadbands_are_kept() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = server().await else { return };
     let fast = format!("{}, sampling: 10ms, queue: 3", plant("fast"));
     let band = format!("{}, deadband: 5", plant("band"));
@@ -89,7 +89,7 @@ async fn what_the_queue_of_the_server_loses_is_told_and_deadbands_are_kept() {
 
 #[tokio::test]
 async fn a_secure_connection_is_made_though_the_names_of_its_certificate_are_in_another_order() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = server().await else { return };
     let options = "    security: { any_host: true }\n    publishing: 100ms\n    keep_alive: 1s\n";
     let mut pipeline = with(&server.url, options, &[("counter", &plant("counter"))]);

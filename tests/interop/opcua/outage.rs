@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use super::server::Server;
 use super::{number, pipeline, plant};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::{Pipeline, Record};
+use crate::turn::{alone, beside_others};
 
 /// Two publishings and five seconds.
 const RECOVERY: Duration = Duration::from_millis(5200);
@@ -32,7 +32,7 @@ fn tags() -> Vec<(&'static str, String)> {
 
 #[tokio::test]
 async fn a_server_that_is_killed_twenty_times_is_heard_again_each_time() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let port = port_that_no_client_gets();
     let options = ["--every", "50"];
     let Some(mut server) = Server::at(port, &options).await else { return };
@@ -62,7 +62,7 @@ async fn a_server_that_is_killed_twenty_times_is_heard_again_each_time() {
 
 #[tokio::test]
 async fn a_server_that_stands_still_is_noticed_and_heard_when_it_goes_on() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(server) = Server::start(&["--every", "50"]).await else { return };
     let tags = tags();
     let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (*tag, options.as_str())).collect();
@@ -83,7 +83,7 @@ async fn a_server_that_stands_still_is_noticed_and_heard_when_it_goes_on() {
 
 #[tokio::test]
 async fn tags_that_are_read_say_once_that_the_server_is_gone_and_are_read_again() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let port = port_that_no_client_gets();
     let options = ["--every", "50"];
     let Some(server) = Server::at(port, &options).await else { return };

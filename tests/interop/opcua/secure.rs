@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use super::server::Server;
 use super::{number, plant, with};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::Pipeline;
+use crate::turn::beside_others;
 
 /// A certificate of the server in a folder of its own.
 pub(super) struct Made {
@@ -107,7 +107,7 @@ fn start(url: &str, options: &str) -> Pipeline {
 
 #[tokio::test]
 async fn a_server_is_refused_until_it_is_trusted_and_another_certificate_is_another_server() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let port = port_that_no_client_gets();
     let server = made.serve(port, &[]).await;
@@ -130,7 +130,7 @@ async fn a_server_is_refused_until_it_is_trusted_and_another_certificate_is_anot
 
 #[tokio::test]
 async fn the_other_policies_and_a_signed_connection_are_had_as_they_are_asked_for() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let server = made.serve(port_that_no_client_gets(), &[]).await;
     for options in [
@@ -148,7 +148,7 @@ async fn the_other_policies_and_a_signed_connection_are_had_as_they_are_asked_fo
 
 #[tokio::test]
 async fn a_certificate_that_is_wrong_is_refused_in_words_even_if_it_is_trusted() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     for (options, words) in [
         (vec!["--first", "-30", "--last", "-1"], "and the clock here says"),
         (vec!["--host", "other.plant"], "is made out to the host `other.plant`, not to `127.0.0.1`"),
@@ -169,7 +169,7 @@ async fn a_certificate_that_is_wrong_is_refused_in_words_even_if_it_is_trusted()
 
 #[tokio::test]
 async fn a_host_of_another_name_can_be_allowed() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&["--host", "other.plant"]).await else { return };
     let server = made.serve(port_that_no_client_gets(), &[]).await;
     let mut pipeline = start(&server.url, "    security: { any_host: true }\n");
@@ -181,7 +181,7 @@ async fn a_host_of_another_name_can_be_allowed() {
 
 #[tokio::test]
 async fn a_certificate_that_is_revoked_is_refused_at_the_next_connection() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let list = tempfile::tempdir().unwrap();
     let revoked = list.path().join("plant.crl");
     let Some(made) = Made::with(&["--revoke", revoked.to_str().unwrap()]).await else { return };
@@ -200,7 +200,7 @@ async fn a_certificate_that_is_revoked_is_refused_at_the_next_connection() {
 
 #[tokio::test]
 async fn a_server_without_security_is_never_put_up_with() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let pipeline = start(&server.url, "");
     said(&pipeline, "does not offer Basic256Sha256 SignAndEncrypt, only: None None").await;
@@ -209,7 +209,7 @@ async fn a_server_without_security_is_never_put_up_with() {
 
 #[tokio::test]
 async fn a_user_is_let_in_by_a_password_and_not_by_another() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let server = made.serve(port_that_no_client_gets(), &["--user", "op:right"]).await;
     let user = |password: &str| format!("    user: {{ name: op, password: {password} }}\n");
@@ -231,7 +231,7 @@ async fn a_user_is_let_in_by_a_password_and_not_by_another() {
 
 #[tokio::test]
 async fn a_user_is_let_in_by_his_certificate_and_not_by_another() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let (known, other) = (Made::with(&[]).await.unwrap(), Made::with(&[]).await.unwrap());
     let known_user = known.path("server.der");

@@ -9,12 +9,12 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::device::TURN;
 use crate::peers::{port_that_no_client_gets, python};
+use crate::turn::beside_others;
 
 #[tokio::test]
 async fn a_client_of_another_house_browses_reads_hears_and_writes_the_simulation() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut client) = python("asyncua_client.py", "asyncua") else { return };
     let url = format!("opc.tcp://127.0.0.1:{}", port_that_no_client_gets());
     let folder = tempfile::tempdir().unwrap();

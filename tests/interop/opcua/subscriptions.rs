@@ -11,9 +11,9 @@ use super::ladder::{Line, until};
 use super::server::Server;
 use super::values::within;
 use super::{node, number, pipeline, plant};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
 use crate::pipeline::{Pipeline, Record};
+use crate::turn::beside_others;
 
 async fn node_opcua(options: &[&str]) -> Option<(Server, TempDir)> {
     let folder = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ fn numbers(records: &[Record], tag: &str) -> Vec<i64> {
 
 #[tokio::test]
 async fn tags_with_intervals_of_their_own_come_at_them_and_none_loses_a_value_when_the_line_is_cut() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--every", "20", "--items", "1"]).await else { return };
     let line = Line::to(&server).await;
     let options = "    security: { policy: None, allow_insecure: true }\n    publishing: 100ms\n    keep_alive: 1s\n    queue: 10000\n";
@@ -89,7 +89,7 @@ async fn tags_with_intervals_of_their_own_come_at_them_and_none_loses_a_value_wh
 
 #[tokio::test]
 async fn what_a_subscription_has_no_room_for_goes_into_another_and_all_of_them_are_taken_over() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     for options in [&["--per-subscription", "15"][..], &["--per-subscription", "15", "--hidden"]] {
         let all = [&["--items", "40", "--every", "100"], options].concat();
         let Some((mut server, _folder)) = node_opcua(&all).await else { return };
@@ -123,7 +123,7 @@ async fn what_a_subscription_has_no_room_for_goes_into_another_and_all_of_them_a
 
 #[tokio::test]
 async fn more_intervals_than_the_server_has_subscriptions_cost_no_tag() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((server, _folder)) = node_opcua(&["--items", "13"]).await else { return };
     let tags: Vec<(String, String)> = (0..13)
         .map(|n| (format!("item{n}"), format!("{}, publishing: {}ms", plant(&format!("item{n}")), 100 + 50 * n)))
@@ -137,7 +137,7 @@ async fn more_intervals_than_the_server_has_subscriptions_cost_no_tag() {
 
 #[tokio::test]
 async fn a_request_that_names_more_than_the_server_takes_is_halved_until_it_fits() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((server, _folder)) = node_opcua(&["--items", "60", "--per-call", "7"]).await else { return };
     let mut pipeline = pipeline(&server, "    publishing: 100ms\n    batch: 60\n", &listed(&items(60, "")));
     let seen = pipeline.first_of_each(60).await;
@@ -147,7 +147,7 @@ async fn a_request_that_names_more_than_the_server_takes_is_halved_until_it_fits
 
 #[tokio::test]
 async fn what_the_server_makes_of_a_request_is_told_kind_by_kind() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((server, _folder)) = node_opcua(&[]).await else { return };
     let tags = [("a", format!("{}, sampling: 1ms", plant("band"))), ("b", format!("{}, sampling: 1ms", plant("fast")))];
     let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (*tag, options.as_str())).collect();
@@ -166,7 +166,7 @@ async fn what_the_server_makes_of_a_request_is_told_kind_by_kind() {
 
 #[tokio::test]
 async fn a_full_queue_loses_its_oldest_or_its_newest_as_it_is_told_to() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = node_opcua(&[]).await else { return };
     let with = |discard: &str| format!("{}, sampling: 10ms, queue: 3, discard: {discard}", plant("band"));
     let (oldest, newest) = (with("oldest"), with("newest"));
@@ -188,7 +188,7 @@ async fn a_full_queue_loses_its_oldest_or_its_newest_as_it_is_told_to() {
 
 #[tokio::test]
 async fn a_trigger_says_what_is_news() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some((mut server, _folder)) = node_opcua(&[]).await else { return };
     let with = |trigger: &str| format!("{}, sampling: 10ms, trigger: {trigger}", plant("band"));
     let (status, value, timestamp) = (with("status"), with("value"), with("timestamp"));
@@ -211,7 +211,7 @@ async fn a_trigger_says_what_is_news() {
 
 #[tokio::test]
 async fn an_item_that_is_not_there_is_asked_for_again_until_it_is_and_stops_nobody() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&["--every", "100"]).await else { return };
     let (late, counter) = (plant("late"), plant("counter"));
     let mut pipeline = pipeline(&server, "    publishing: 100ms\n", &[("late", &late), ("counter", &counter)]);

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::server::Server;
 use super::{number, pipeline, plant};
-use crate::device::TURN;
 use crate::pipeline::{Pipeline, Record};
+use crate::turn::{alone, beside_others};
 
 /// The records that come within this time.
 pub(super) async fn within(pipeline: &mut Pipeline, span: Duration) -> Vec<Record> {
@@ -22,7 +22,7 @@ pub(super) async fn within(pipeline: &mut Pipeline, span: Duration) -> Vec<Recor
 
 #[tokio::test]
 async fn every_type_comes_as_the_server_holds_it_and_a_node_that_is_not_there_stops_nobody() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--namespaces", "urn:other,urn:plant"]).await else { return };
     let expected: Vec<(&str, Value)> = vec![
         ("Boolean", json!(true)),
@@ -87,7 +87,7 @@ async fn every_type_comes_as_the_server_holds_it_and_a_node_that_is_not_there_st
 
 #[tokio::test]
 async fn a_structure_comes_by_its_fields_and_an_enumeration_by_its_names() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&[]).await else { return };
     let (order, read) = (plant("Order"), format!("{}, every: 100ms", plant("Order")));
     let state = format!("{}, names: true", plant("State"));
@@ -113,7 +113,7 @@ async fn a_structure_comes_by_its_fields_and_an_enumeration_by_its_names() {
 
 #[tokio::test]
 async fn changes_come_with_their_status_and_all_that_were_queued() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&[]).await else { return };
     let (value, times) = (plant("Int32"), plant("UInt16"));
     let mut pipeline = pipeline(&server, "    publishing: 300ms\n", &[("value", &value), ("other", &times)]);
@@ -140,7 +140,7 @@ async fn changes_come_with_their_status_and_all_that_were_queued() {
 
 #[tokio::test]
 async fn a_deadband_is_kept_by_the_server_or_in_its_place() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(mut server) = Server::start(&[]).await else { return };
     let (band, wide) = (format!("{}, deadband: 5", plant("band")), plant("band"));
     let mut pipeline = pipeline(&server, "    publishing: 100ms\n", &[("band", &band), ("every", &wide)]);
@@ -162,7 +162,7 @@ async fn a_deadband_is_kept_by_the_server_or_in_its_place() {
 
 #[tokio::test]
 async fn a_counter_comes_without_a_gap() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&["--every", "10"]).await else { return };
     let counter = format!("{}, queue: 1000", plant("counter"));
     let mut pipeline = pipeline(&server, "    publishing: 200ms\n", &[("counter", &counter)]);
@@ -175,7 +175,7 @@ async fn a_counter_comes_without_a_gap() {
 
 #[tokio::test]
 async fn a_storm_of_messages_is_taken_without_a_gap() {
-    let _turn = TURN.lock().await;
+    let _turn = alone().await;
     let Some(server) = Server::start(&["--items", "100", "--every", "20"]).await else { return };
     let tags: Vec<(String, String)> = (0..100).map(|n| (format!("i{n}"), plant(&format!("item{n}")))).collect();
     let listed: Vec<(&str, &str)> = tags.iter().map(|(tag, options)| (tag.as_str(), options.as_str())).collect();

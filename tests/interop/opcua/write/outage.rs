@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use super::super::plant;
 use super::super::server::Server;
 use super::{INSECURE, Writing, at, held, node, until};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::beside_others;
 
 /// How often a node was to be written, by the server's own notes.
 fn asked_for(writes: &Path, node: &str) -> usize {
@@ -21,7 +21,7 @@ fn asked_for(writes: &Path, node: &str) -> usize {
 
 #[tokio::test]
 async fn a_server_that_is_killed_in_the_middle_leaves_an_outcome_that_is_told_and_nothing_is_sent_twice() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let writes = folder.path().join("writes");
     let options = ["--writes", writes.to_str().unwrap(), "--namespaces", "urn:plant"];
@@ -55,7 +55,7 @@ async fn a_server_that_is_killed_in_the_middle_leaves_an_outcome_that_is_told_an
 
 #[tokio::test]
 async fn a_server_that_stands_still_leaves_an_outcome_that_is_told_and_later_commands_expire() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let tags = [("a", plant("w.Int16")), ("b", plant("w.Int32")), ("c", plant("w.Int64"))];
     let node = node(&server.url, &format!("{INSECURE}    expire: 3s\n    timeout: 1s\n"), &tags);
@@ -80,7 +80,7 @@ async fn a_server_that_stands_still_leaves_an_outcome_that_is_told_and_later_com
 
 #[tokio::test]
 async fn a_command_of_before_the_start_is_not_sent_after_it() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let writes = folder.path().join("writes");
     let port = port_that_no_client_gets();

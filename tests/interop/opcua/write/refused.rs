@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::super::plant;
 use super::super::server::Server;
 use super::{INSECURE, Writing, at, node};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::beside_others;
 
 #[tokio::test]
 async fn what_must_not_be_written_is_refused_in_words_and_the_rest_is_written() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let w = |name: &str, more: &str| format!("{}{more}", plant(&format!("w.{name}")));
     let nothing = "nothing was sent: ";
@@ -59,7 +59,7 @@ async fn what_must_not_be_written_is_refused_in_words_and_the_rest_is_written() 
 
 #[tokio::test]
 async fn the_gates_of_all_commands_hold_here_too() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let spared = format!("{}, min_interval: 1h", plant("w.UInt32"));
     let tags = [("bad", plant("w.UInt16")), ("spared", spared), ("state", plant("w.State"))];
@@ -84,7 +84,7 @@ async fn the_gates_of_all_commands_hold_here_too() {
 
 #[tokio::test]
 async fn what_the_server_refuses_is_told_with_its_reason() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::node(port_that_no_client_gets(), folder.path(), &[]).await else { return };
     let tags = [("percent", plant("percent")), ("read.only", plant("w.Read")), ("byte", plant("w.Byte"))];
@@ -111,7 +111,7 @@ async fn what_the_server_refuses_is_told_with_its_reason() {
 
 #[tokio::test]
 async fn a_server_that_says_yes_and_does_not_do_it_is_found_out_by_reading_back() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(server) = Server::start(&[]).await else { return };
     let (deaf, unread) = (plant("w.Deaf"), format!("{}, verify: false", plant("w.Deaf")));
     let tags = [("deaf", deaf), ("unread", unread), ("good", plant("w.Int32"))];

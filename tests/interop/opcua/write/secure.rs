@@ -9,8 +9,8 @@ use super::super::plant;
 use super::super::secure::{Made, trust_in};
 use super::super::server::Server;
 use super::{INSECURE, Writing, at, node, until};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::beside_others;
 
 /// Writes over a connection that is signed and encrypted, once the server is trusted.
 async fn must_be_written_securely(url: &str, options: &str) {
@@ -26,7 +26,7 @@ async fn must_be_written_securely(url: &str, options: &str) {
 
 #[tokio::test]
 async fn a_value_is_written_over_a_secure_connection_to_asyncua_by_a_user() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let Some(made) = Made::with(&[]).await else { return };
     let server = made.serve(port_that_no_client_gets(), &["--user", "op:secret"]).await;
     must_be_written_securely(&server.url, "    user: { name: op, password: secret }\n").await;
@@ -34,7 +34,7 @@ async fn a_value_is_written_over_a_secure_connection_to_asyncua_by_a_user() {
 
 #[tokio::test]
 async fn a_value_is_written_over_a_secure_connection_to_node_opcua() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::node(port_that_no_client_gets(), folder.path(), &[]).await else { return };
     must_be_written_securely(&server.url, "").await;
@@ -42,7 +42,7 @@ async fn a_value_is_written_over_a_secure_connection_to_node_opcua() {
 
 #[tokio::test]
 async fn a_look_says_what_can_be_written_and_writes_nothing() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let writes = folder.path().join("writes");
     let Some(server) = Server::start(&["--writes", writes.to_str().unwrap()]).await else { return };

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::super::plant;
 use super::super::server::Server;
 use super::{Ended, INSECURE, Writing, at, held, node};
-use crate::device::TURN;
 use crate::peers::port_that_no_client_gets;
+use crate::turn::beside_others;
 
 /// A value for each type, other than the server holds before, and what is noted of it.
 fn values() -> Vec<(&'static str, Value, &'static str)> {
@@ -58,7 +58,7 @@ async fn every_type_must_be_written_to(
 
 #[tokio::test]
 async fn every_type_is_written_to_asyncua_and_read_back() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let writes = folder.path().join("writes");
     let Some(server) = Server::start(&["--writes", writes.to_str().unwrap()]).await else { return };
@@ -76,7 +76,7 @@ async fn every_type_is_written_to_asyncua_and_read_back() {
 
 #[tokio::test]
 async fn every_type_is_written_to_node_opcua_by_as_many_at_once_as_it_takes() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::node(port_that_no_client_gets(), folder.path(), &[]).await else { return };
     every_type_must_be_written_to(&server, "", vec![("Array", json!("[4,5,6]"), "Int32[3] [4,5,6]")]).await;
@@ -86,7 +86,7 @@ async fn every_type_is_written_to_node_opcua_by_as_many_at_once_as_it_takes() {
 
 #[tokio::test]
 async fn a_part_of_an_array_is_written_where_the_server_knows_parts_and_refused_where_it_would_replace_the_whole() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let part = |index: &str| format!("{}, index: \"{index}\", verify: true", plant("w.Array"));
     let tags = [("one", part("1")), ("two", part("1:2")), ("beyond", part("7"))];
@@ -108,7 +108,7 @@ async fn a_part_of_an_array_is_written_where_the_server_knows_parts_and_refused_
 
 #[tokio::test]
 async fn the_time_of_a_record_is_written_only_where_that_is_wanted() {
-    let _turn = TURN.lock().await;
+    let _turn = beside_others().await;
     let folder = tempfile::tempdir().unwrap();
     let writes = folder.path().join("writes");
     let Some(server) = Server::start(&["--writes", writes.to_str().unwrap()]).await else { return };
