@@ -60,7 +60,10 @@ pub(crate) fn scaling(
         }
     }
     let is_given = scale.is_some() || offset.is_some();
-    is_given.then(|| Scaling { scale: scale.unwrap_or(1.0), offset: offset.unwrap_or(0.0) })
+    let scaling = Scaling { scale: scale.unwrap_or(1.0), offset: offset.unwrap_or(0.0) };
+    // The range is worked out with it before anybody looks at what was found.
+    let is_right = scaling.scale.is_finite() && scaling.scale != 0.0 && scaling.offset.is_finite();
+    (is_given && is_right).then_some(scaling)
 }
 
 /// Reports what is wrong with the option `range` of a tag, and whether nothing is; `what` it is, if it is no number.
@@ -126,6 +129,7 @@ impl Scaling {
         let value = value.checked_mul(ten(common - behind)?)?;
         let top = value.checked_sub(offset.checked_mul(ten(common - less)?)?)?.checked_mul(ten(places)?)?;
         let bottom = scale.checked_mul(ten(common)?)?;
+        (bottom != 0).then_some(())?;
         let divisor = i128::try_from(gcd(top.unsigned_abs(), bottom.unsigned_abs())).ok().filter(|by| *by != 0)?;
         let sign = bottom.signum();
         Some((top.checked_mul(sign)? / divisor, bottom.checked_mul(sign)? / divisor))
