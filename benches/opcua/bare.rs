@@ -19,7 +19,6 @@ pub(crate) fn run(url: &str, steady: Duration) -> Took {
     two_workers().block_on(count(url, steady))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a figure over time takes that time")]
 async fn count(url: &str, steady: Duration) -> Took {
     let values = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
@@ -53,10 +52,10 @@ async fn count(url: &str, steady: Duration) -> Took {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let start = began.elapsed();
-    let (begun, before, used) = (Instant::now(), count(), processor_time());
+    let (steadily, before, used) = (Instant::now(), count(), processor_time());
     tokio::time::sleep(steady).await;
-    let (used, came) = (processor_time() - used, count() - before);
-    let rate = came as f64 / begun.elapsed().as_secs_f64();
+    let (used, came) = (processor_time().saturating_sub(used), count() - before);
+    let rate = came as f64 / steadily.elapsed().as_secs_f64();
     session.disconnect().await.expect("it was connected");
     events.await.expect("it ends well");
     Took { start, rate, value: used / came.max(1) as u32 }
