@@ -12,7 +12,7 @@ use opcua::types::{
 use tokio::time::Instant;
 
 use super::support::two_workers;
-use super::{BATCH, ITEMS, PUBLISHING, Took, processor_time};
+use super::{BATCH, ITEMS, PUBLISHING, Took, watch};
 
 /// Connects, subscribes to all items, and counts for so long.
 pub(crate) fn run(url: &str, steady: Duration) -> Took {
@@ -47,18 +47,10 @@ async fn count(url: &str, steady: Duration) -> Took {
         let created = session.create_monitored_items(subscription, TimestampsToReturn::Both, items).await;
         assert!(created.expect("items").iter().all(|item| item.result.status_code.is_good()));
     }
-    let count = || values.load(Ordering::Relaxed);
-    while count() < ITEMS as u64 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let start = began.elapsed();
-    let (steadily, before, used) = (Instant::now(), count(), processor_time());
-    tokio::time::sleep(steady).await;
-    let (used, came) = (processor_time().saturating_sub(used), count() - before);
-    let rate = came as f64 / steadily.elapsed().as_secs_f64();
+    let took = watch(began, || values.load(Ordering::Relaxed), steady).await;
     session.disconnect().await.expect("it was connected");
     events.await.expect("it ends well");
-    Took { start, rate, value: used / came.max(1) as u32 }
+    took
 }
 
 fn item(namespace: u16, index: usize) -> MonitoredItemCreateRequest {

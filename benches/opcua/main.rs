@@ -9,6 +9,8 @@ mod support;
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use self::server::Server;
 use self::support::median;
 
@@ -84,6 +86,18 @@ fn fastest(bench: &support::Bench) -> Option<Server> {
         }
     }
     fastest.map(|(_, server)| server)
+}
+
+/// Waits for the first values, and counts for so long after that.
+async fn watch(began: Instant, count: impl Fn() -> u64, steady: Duration) -> Took {
+    while count() < ITEMS as u64 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let start = began.elapsed();
+    let (steadily, before, used) = (Instant::now(), count(), processor_time());
+    sleep(steady).await;
+    let (used, came) = (processor_time().saturating_sub(used), count() - before);
+    Took { start, rate: came as f64 / steadily.elapsed().as_secs_f64(), value: used / came.max(1) as u32 }
 }
 
 /// Processor time of all threads of this process: Linux counts it in nanoseconds.

@@ -11,7 +11,7 @@ use fieldflow_contract::{
 use tokio::time::Instant;
 
 use super::support::{Bench, Nothing, two_workers};
-use super::{BATCH, ITEMS, PUBLISHING, Took, processor_time};
+use super::{BATCH, ITEMS, PUBLISHING, Took, watch};
 
 /// Records that have come to the sink.
 static CAME: AtomicU64 = AtomicU64::new(0);
@@ -34,22 +34,10 @@ pub(crate) fn run(bench: &Bench, url: &str, steady: Duration) -> Took {
     );
     let took = Mutex::new(None);
     let _ = bench.run(&two_workers(), &body, async {
-        *took.lock().expect("nobody panicked") = Some(watch(steady).await);
+        *took.lock().expect("nobody panicked") =
+            Some(watch(Instant::now(), || CAME.load(Ordering::Relaxed), steady).await);
     });
     took.into_inner().expect("nobody panicked").expect("it was watched")
-}
-
-async fn watch(steady: Duration) -> Took {
-    let began = Instant::now();
-    let count = || CAME.load(Ordering::Relaxed);
-    while count() < ITEMS as u64 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let start = began.elapsed();
-    let (steadily, before, used) = (Instant::now(), count(), processor_time());
-    tokio::time::sleep(steady).await;
-    let (used, came) = (processor_time().saturating_sub(used), count() - before);
-    Took { start, rate: came as f64 / steadily.elapsed().as_secs_f64(), value: used / came.max(1) as u32 }
 }
 
 /// A sink that counts.

@@ -77,7 +77,7 @@ const NONE: Limits = Limits { items: None, sessions: None, subscriptions: None, 
 
 /// From what makers of servers state and makers of clients found out. Siemens: "System limits of the OPC UA server", entry
 /// 109755846, and the data sheets of the CPUs (S7-1200 from firmware 4.4 on; of the S7-1500 the largest CPU, so that nobody is
-/// warned in vain). Sessions of Kepware: its manual. Requests: the server profiles of benthos-umh, for which each server was
+/// warned in vain); of these the intervals and subscriptions are yet to be checked on a real CPU. Sessions of Kepware: its manual. Requests: the server profiles of benthos-umh, for which each server was
 /// loaded until it became slow; the S7-1200 states 1000 nodes a request and is 50 times slower beyond 200.
 const KNOWN: &[Known] = &[
     Known {
