@@ -4,7 +4,6 @@ use opcua::types::StatusCode;
 
 use super::writer::Ended;
 use crate::opcua::refusal::name;
-use crate::opcua::subscription::is_of_size;
 
 /// What the answer to one value comes to: a word for the book, and the reason; nothing to add if it was written.
 pub(super) fn of_value(status: StatusCode) -> Ended {
@@ -42,7 +41,7 @@ pub(super) enum Fault {
 
 /// What a refusal of a whole request comes to.
 pub(super) fn of_request(status: StatusCode) -> Fault {
-    if is_of_size(status) {
+    if is_too_much(status) {
         return Fault::Size;
     }
     match status {
@@ -66,6 +65,15 @@ pub(super) fn of_request(status: StatusCode) -> Fault {
             Ok(_) => Fault::Unknown("outcome unknown: the server gave no answer to the values".to_owned()),
         },
     }
+}
+
+/// Whether a request was too much, and so was not taken. A server that says that its answer is too long, or that some limit was
+/// met, may have written by then: that is not among these.
+pub(super) fn is_too_much(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BadTooManyOperations | StatusCode::BadRequestTooLarge | StatusCode::BadTcpMessageTooLarge
+    )
 }
 
 /// What a status code means that says that nothing was written, and what to do about it.
@@ -154,11 +162,22 @@ mod tests {
 
     #[test]
     fn only_what_surely_wrote_nothing_is_sent_again() {
-        assert_eq!(of_request(StatusCode::BadTooManyOperations), Fault::Size);
+        for status in
+            [StatusCode::BadTooManyOperations, StatusCode::BadRequestTooLarge, StatusCode::BadTcpMessageTooLarge]
+        {
+            assert_eq!(of_request(status), Fault::Size);
+        }
         assert_eq!(of_request(StatusCode::BadSessionIdInvalid), Fault::Session);
         assert_eq!(of_request(StatusCode::BadServerTooBusy), Fault::Busy);
         assert!(matches!(of_request(StatusCode::BadUserAccessDenied), Fault::Refused(_)));
-        for status in [StatusCode::BadTimeout, StatusCode::BadInternalError, StatusCode::BadOutOfMemory] {
+        for status in [
+            StatusCode::BadTimeout,
+            StatusCode::BadInternalError,
+            StatusCode::BadOutOfMemory,
+            // It was done, and what was to be said of it does not fit.
+            StatusCode::BadResponseTooLarge,
+            StatusCode::BadEncodingLimitsExceeded,
+        ] {
             assert!(matches!(of_request(status), Fault::Unknown(_)), "{status}");
         }
     }

@@ -5,7 +5,7 @@ use opcua::types::{AttributeId, DataValue, Error, ReadValueId, StatusCode, Write
 use tokio::time::sleep;
 
 use super::form::told;
-use super::outcome::{Fault, is_outdated, of_request, of_value};
+use super::outcome::{Fault, is_outdated, is_too_much, of_request, of_value};
 use super::scalar::date;
 use super::writer::{Command, Ended, Writer};
 use crate::command::amount::shown;
@@ -13,7 +13,6 @@ use crate::command::book::{Deed, Underway};
 use crate::command::gates::AGAIN;
 use crate::opcua::refusal::{Refusal, name};
 use crate::opcua::session::value_of;
-use crate::opcua::subscription::is_of_size;
 use crate::opcua::values::{self, Made};
 
 /// What became of a request.
@@ -122,8 +121,8 @@ impl Writer {
             },
             Ok(ResponseMessage::ServiceFault(fault)) => Answer::Fault(fault.response_header.service_result),
             Ok(_) => Answer::Lost(Error::new(StatusCode::BadUnknownResponse, "the answer to another request")),
-            // It is too long for either side, and so was not taken.
-            Err(error) if is_of_size(error.status()) => Answer::Fault(error.status()),
+            // It is too long for this side, or for the server, and so was not taken.
+            Err(error) if is_too_much(error.status()) => Answer::Fault(error.status()),
             Err(error) => Answer::Lost(error),
         }
     }
