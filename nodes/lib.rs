@@ -11,6 +11,8 @@ mod console;
 #[cfg(test)]
 mod follower;
 mod generate;
+#[cfg(any(feature = "modbus", feature = "mqtt", feature = "opcua"))]
+mod loopback;
 #[cfg(feature = "modbus")]
 mod modbus;
 #[cfg(feature = "mqtt")]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::context::BuildError;
+
 /// One step of a path into the options of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -107,6 +109,12 @@ impl Findings {
     /// Something that is probably not meant.
     pub fn warning(&mut self, at: impl Into<At>, message: impl Into<String>) -> &mut Finding {
         self.push(Severity::Warning, at.into(), message.into())
+    }
+
+    /// Why a node of which this was found cannot be built: the first error.
+    pub fn refusal(&self) -> BuildError {
+        let error = self.0.iter().find(|found| found.severity == Severity::Error);
+        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
     }
 
     fn push(&mut self, severity: Severity, at: At, message: String) -> &mut Finding {

@@ -73,7 +73,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     At, BuildContext, BuildError, Clash, Device, Facts, Findings, Looking, Node, NodeSpec, Ports, Probe, Probing, Role,
-    Severity, Tags, Together, Yield,
+    Tags, Together, Yield,
 };
 
 use self::aside::{Aside, Unit};
@@ -198,10 +198,7 @@ tags:
 
 fn settings(config: &Config, base_dir: &Path) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(Some(base_dir), &mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(Some(base_dir), &mut findings).ok_or_else(|| findings.refusal())
 }
 
 fn poller(config: &Config, context: &BuildContext) -> Result<Poller, BuildError> {

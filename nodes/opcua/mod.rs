@@ -63,7 +63,7 @@ use std::time::Duration;
 
 use fieldflow_contract::{
     At, Browse, Browsing, BuildContext, BuildError, Carries, Device, Facts, Findings, Looking, Node, NodeSpec, Ports,
-    Role, Severity, Tags, Together,
+    Role, Tags, Together,
 };
 use tokio::time::Instant;
 
@@ -147,10 +147,7 @@ tags:
 
 fn settings(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(&mut findings).ok_or_else(|| findings.refusal())
 }
 
 fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {

@@ -18,13 +18,12 @@ mod target;
 mod tests;
 mod writer;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
     At, BuildContext, BuildError, Carries, Device, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role, Seen,
-    Severity, Sink, TagSelector, Wants,
+    Sink, TagSelector, Wants,
 };
 use tokio::time::timeout;
 
@@ -32,6 +31,7 @@ use self::config::{Config, Settings};
 use self::writer::Writer;
 use super::endpoint::Endpoint;
 use super::tls;
+use crate::loopback::is_loopback;
 
 /// `type: modbus_write`
 pub(crate) struct ModbusWrite;
@@ -100,7 +100,7 @@ tags:
     fn simulate(configs: &[(Config, PathBuf)], _: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         for (config, _) in configs {
             let is_here = settings(config)?.line.endpoints.iter().all(|endpoint| match endpoint {
-                Endpoint::Tcp(at) => at.host == "localhost" || at.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+                Endpoint::Tcp(at) => is_loopback(&at.host),
                 _ => false,
             });
             if !is_here {
@@ -117,8 +117,5 @@ tags:
 
 fn settings(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(&mut findings).ok_or_else(|| findings.refusal())
 }

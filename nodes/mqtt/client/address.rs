@@ -1,9 +1,10 @@
 //! Where a broker is: `mqtt://host:port` and its kin.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use fieldflow_contract::{Owned, Thing};
+
+use crate::loopback::is_loopback;
 
 /// A way to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Address {
 
     /// Whether it is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        is_loopback(&self.host)
     }
 
     /// Host and port, as a connection or a header wants them.

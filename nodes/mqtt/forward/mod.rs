@@ -41,7 +41,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fieldflow_contract::{
-    At, BuildContext, BuildError, Carries, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role, Severity,
+    At, BuildContext, BuildError, Carries, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role,
 };
 
 use self::config::Config;
@@ -116,8 +116,5 @@ status: { topic: "status/{pipeline}" }
 
 fn settings(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(&mut findings).ok_or_else(|| findings.refusal())
 }

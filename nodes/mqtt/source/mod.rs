@@ -29,9 +29,7 @@ pub use self::host::fuzzing::sparkplug;
 use std::path::Path;
 use std::time::Duration;
 
-use fieldflow_contract::{
-    At, BuildContext, BuildError, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Severity, Tag,
-};
+use fieldflow_contract::{At, BuildContext, BuildError, Facts, Findings, Looking, Node, NodeSpec, Ports, Role, Tag};
 
 use tokio::task::JoinSet;
 
@@ -91,10 +89,7 @@ payload: json
 
 fn resolved(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(&mut findings).ok_or_else(|| findings.refusal())
 }
 
 fn subscriber(config: &Config, context: &BuildContext) -> Result<Subscriber, BuildError> {

@@ -16,7 +16,6 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +36,7 @@ use self::plant::Plant;
 use self::trust::Trust;
 use super::config::{Config, Settings};
 use super::options::host;
+use crate::loopback::is_loopback;
 
 pub(super) use self::trust::folder_of;
 
@@ -100,7 +100,7 @@ impl Simulator {
             (SecurityPolicy::Basic256Sha256, MessageSecurityMode::SignAndEncrypt),
         ];
         // Whoever is on this machine may as well look at what is made up here.
-        if self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()) {
+        if is_loopback(&self.host) {
             endpoints.push((SecurityPolicy::None, MessageSecurityMode::None));
         }
         for (policy, mode) in endpoints {

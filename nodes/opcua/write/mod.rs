@@ -20,18 +20,17 @@ mod send;
 mod target;
 mod writer;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fieldflow_contract::{
     At, BuildContext, BuildError, Carries, Device, Facts, Findings, Keeps, Looking, Node, NodeSpec, Ports, Role,
-    Severity,
 };
 
 use self::config::{Config, Settings};
 use self::writer::Writer;
 use super::options::host;
+use crate::loopback::is_loopback;
 
 /// `type: opcua_write`
 pub(crate) struct OpcuaWrite;
@@ -81,8 +80,7 @@ tags:
     /// Simulates nothing, but sees to it that a run on simulated values writes to no plant.
     fn simulate(configs: &[(Config, PathBuf)], _: &[serde_json::Value]) -> Result<Vec<Box<dyn Device>>, BuildError> {
         for (config, _) in configs {
-            let is_loopback = |name: &str| name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-            if !host(&config.url).is_some_and(|(name, _)| name == "localhost" || is_loopback(&name)) {
+            if !host(&config.url).is_some_and(|(name, _)| is_loopback(&name)) {
                 return Err(BuildError(format!(
                     "{}: `opcua_write` would write simulated values to a real device; use an address of this machine, such \
                      as opc.tcp://127.0.0.1:4840, or leave the node out",
@@ -96,10 +94,7 @@ tags:
 
 fn settings(config: &Config) -> Result<Settings, BuildError> {
     let mut findings = Findings::default();
-    config.resolve(&mut findings).ok_or_else(|| {
-        let error = findings.0.iter().find(|found| found.severity == Severity::Error);
-        BuildError(error.map_or_else(String::new, |found| format!("{}: {}", found.at, found.message)))
-    })
+    config.resolve(&mut findings).ok_or_else(|| findings.refusal())
 }
 
 #[cfg(test)]
