@@ -166,9 +166,27 @@ mod tests {
         check(&config(options.clone()), &mut findings);
         let told: Vec<String> = findings.0.iter().map(|found| found.at.to_string()).collect();
         assert_eq!(told, ["publishing", "tags.t1.sampling"]);
+        options["tags"]["t2"]["publishing"] = "150ms".into();
+        let mut findings = Findings::default();
+        check(&config(options.clone()), &mut findings);
+        let told: Vec<String> = findings.0.iter().map(|found| found.at.to_string()).collect();
+        assert_eq!(told, ["publishing", "tags.t2.publishing", "tags.t1.sampling"]);
         options["server"] = "kepware".into();
         let mut findings = Findings::default();
         check(&config(options), &mut findings);
         assert_eq!(findings, Findings::default());
+    }
+
+    #[test]
+    fn each_publishing_interval_is_a_subscription_and_a_session_has_so_many() {
+        let mut options = serde_json::json!({ "url": "opc.tcp://press", "server": "s7-1200", "tags": tags(6) });
+        for tag in 0..5 {
+            options["tags"][format!("t{tag}")]["publishing"] = format!("{}s", tag + 1).into();
+        }
+        assert!(line("p", &config(options.clone())).unwrap().contains("published each 500ms, 1s, 2s, 3s, 4s, 5s;"));
+        let told = |options| asks(&config(options)).into_iter().find(|asks| asks.what == "subscriptions");
+        assert_eq!(told(options.clone()).map(|asks| (asks.number, asks.most)), Some((6, 5)));
+        options["tags"]["t0"]["publishing"] = "500ms".into();
+        assert!(told(options).is_none());
     }
 }

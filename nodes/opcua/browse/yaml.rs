@@ -13,7 +13,7 @@ const LONGEST: usize = 1000;
 /// The options of a node, line by line.
 pub(super) fn node(options: &Value, details: &[Detail]) -> String {
     let mut yaml = String::from("type: opcua\n");
-    for option in ["url", "security", "user", "timeout", "batch"] {
+    for option in ["url", "security", "user", "timeout", "server", "batch"] {
         if let Some(value) = options.get(option).filter(|value| !value.is_null()) {
             let _ = writeln!(yaml, "{option}: {}", flow(value));
         }
@@ -112,7 +112,7 @@ mod tests {
     fn a_node_is_written_so_that_it_is_read_as_it_was() {
         let options = json!({
             "url": "opc.tcp://plc:4840", "security": { "policy": "None", "allow_insecure": true },
-            "user": { "name": "op", "password": "${env:OPC_PASSWORD}" }, "tags": { "x": 1 },
+            "user": { "name": "op", "password": "${env:OPC_PASSWORD}" }, "server": "kepware", "tags": { "x": 1 },
         });
         let detail = |name: &str, node: &str| Detail {
             names: vec![name.to_owned()],
@@ -127,6 +127,7 @@ mod tests {
 url: "opc.tcp://plc:4840"
 security: { policy: None, allow_insecure: true }
 user: { name: op, password: "${env:OPC_PASSWORD}" }
+server: kepware
 tags:
   T: { node: "nsu=urn:plant;s=\"$${T}\"" } # Double, °C, 0..200
   "1": { node: "i=7" } # Double, °C, 0..200
