@@ -21,8 +21,8 @@ impl LogFormat {
 }
 
 /// What is logged if nothing else is said. The library that speaks OPC UA tells each failed try as several errors; the nodes tell
-/// each once, in words.
-const USUAL: &str = "info,opcua_client=off,opcua_core=off,opcua_crypto=off,opcua_types=off";
+/// each once, in words; of its server, which is simulated only, nobody wants to hear each connection.
+const USUAL: &str = "info,opcua_client=off,opcua_core=off,opcua_crypto=off,opcua_server=warn,opcua_types=off";
 
 /// Sends log lines to stderr from now on. `RUST_LOG` chooses what is logged; `info` by default.
 pub fn start(format: LogFormat) {

@@ -27,6 +27,7 @@ fn a_simulated_opc_ua_server_is_heard_securely_and_what_it_says_is_stored() {
         said.contains("simulating opc.tcp://127.0.0.1:") && said.contains("everything on its way arrived"),
         "{said}"
     );
+    assert!(!said.contains("auto trust") && !said.contains("new connection"), "the library talks: {said}");
     for tag in ["line.speed", "line.state", "line.count.total", "line.order", "line.temperatures[3]"] {
         assert!(0 < good(&site, tag), "no good value of {tag}: {said}");
     }
